@@ -1,0 +1,14 @@
+FROM python:3.11-slim
+RUN useradd --create-home --uid 1000 candor
+WORKDIR /home/candor/app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY --chown=1000:1000 . .
+RUN mkdir -p /home/candor/data && chown 1000:1000 /home/candor/data
+USER 1000
+ENV HOST=0.0.0.0 PORT=7860 CANDOR_DATA=/home/candor/data PYTHONUNBUFFERED=1
+VOLUME /home/candor/data
+EXPOSE 7860
+HEALTHCHECK --interval=30s --timeout=5s --start-period=40s \
+  CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/health', timeout=4)"
+CMD ["python", "app.py"]

@@ -1,0 +1,43 @@
+"""Serve Candor: `python app.py`, with HOST, PORT and the variables of the README."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from guard.errors import CandorError
+
+
+def main() -> int:
+    """Read the settings, build the app, say what answers, and serve until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for noisy in ("httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        from chat import settings as settings_module  # noqa: PLC0415 - errors are told, not traced
+
+        settings = settings_module.load()
+        from chat.app import build  # noqa: PLC0415
+
+        app = build(settings)
+    except CandorError as error:
+        print(f"Candor did not start. {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    import uvicorn  # noqa: PLC0415
+
+    from chat.announce import announce  # noqa: PLC0415
+
+    announce(settings)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        forwarded_allow_ips="*" if settings.on_a_space else None,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

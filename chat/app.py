@@ -1,0 +1,78 @@
+"""The ASGI app: our routes beside Gradio's page, behind one set of security headers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+# Before gradio and langchain are imported: nothing leaves this machine unasked.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("LANGSMITH_TRACING", "false")
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from gradio.oauth import attach_oauth
+
+from guard.pipeline import Guard
+from guard.providers.connect import on_offer
+
+from .pages.chat import HEAD, page, theme
+from .routes import Chat, not_found, router
+from .security import SecurityHeaders
+from .settings import Settings
+from .store import NotFound, Store
+
+STATIC = Path(__file__).parent / "static"
+
+
+def build(settings: Settings) -> FastAPI:
+    """The whole app.
+
+    Raises:
+        ConfigError: `models.yaml`, a topic pack or a setting is wrong; nothing is served then.
+    """
+    models = settings.catalogue()
+    connection = settings.connection(models)
+    guard = Guard(on_offer(models, connection), connection)
+    guard.warm_up()
+
+    signs_in = bool(settings.oauth_client_id and settings.on_a_space)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        store = await Store(settings.database).open()
+        app.state.chat = Chat(store, guard, can_sign_in=signs_in)
+        yield
+        await app.state.chat.live.close()
+        await store.close()
+
+    app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.settings = settings
+    app.include_router(router)
+    app.add_exception_handler(NotFound, not_found)
+    app.add_api_route("/health", health, include_in_schema=False)
+    app.mount("/candor/static", StaticFiles(directory=STATIC), name="candor-static")
+    if signs_in:
+        attach_oauth(app)
+    app = gr.mount_gradio_app(
+        app,
+        page(),
+        path="/",
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        theme=theme(),
+        head=HEAD,
+        favicon_path=str(STATIC / "favicon.svg"),
+    )
+    app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
+    return app
+
+
+async def health() -> dict[str, str]:
+    """Alive, and done loading."""
+    return {"status": "ok"}

@@ -1,0 +1,62 @@
+"""Who the reader is: a Hugging Face account where they signed in, else a cookie of their own."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+
+from . import texts
+
+COOKIE = "candor_reader"
+YEAR = 365 * 24 * 3600
+TOKEN = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader: whose conversations are shown, in which language, and whose token pays."""
+
+    owner: str
+    language: str
+    token: str | None = None
+    name: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Reader(language={self.language!r})"
+
+
+async def reader(request: Request, response: Response) -> Reader:
+    """The reader behind a request; a new one is given a cookie."""
+    language = texts.accepted(request.headers.get("accept-language", ""))
+    session = request.scope.get("session") or {}
+    oauth = session.get("oauth_info") or {}
+    user = oauth.get("userinfo") or {}
+    if user.get("sub"):
+        return Reader(
+            owner=f"hf:{user['sub']}",
+            language=language,
+            token=oauth.get("access_token"),
+            name=user.get("preferred_username") or user.get("name"),
+        )
+    cookie = request.cookies.get(COOKIE, "")
+    if not TOKEN.fullmatch(cookie):
+        cookie = secrets.token_hex(16)
+        give_cookie(request, response, cookie)
+    return Reader(owner=f"cookie:{cookie}", language=language)
+
+
+def give_cookie(request: Request, response: Response, value: str) -> None:
+    """On a Space the page stands in a frame of another site: only a `None` cookie reaches it."""
+    framed = request.app.state.settings.on_a_space
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=YEAR,
+        httponly=True,
+        secure=framed or request.url.scheme == "https",
+        samesite="none" if framed else "lax",
+        path="/",
+    )

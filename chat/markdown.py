@@ -1,0 +1,230 @@
+"""A model's Markdown -> safe HTML: no raw HTML, no images, maths as MathML, code in colour.
+
+A model's words are escaped by the Markdown parser and cleaned once more by nh3, so that nothing in
+them can look like the page's or the guard's own. Marks (the words that a verdict rests on) go
+through the parser as private characters and become `<mark>` around text only.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import nh3
+from latex2mathml.converter import convert_to_element
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.texmath import texmath_plugin
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES
+from pygments.util import ClassNotFound
+
+from guard.types import Span
+
+OPEN, CLOSE = "\ue000", "\ue001"
+PRIVATE = re.compile("[\ue000-\uf8ff\x00]")
+MARKUP_BEFORE = re.compile(r"(?:\s|[>#*_+-]|\d+[.)]\s)*")
+COLOURED = 20_000  # characters; longer code stays plain
+MATH_TAGS = frozenset(
+    "math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder munderover "
+    "mtable mtr mtd mstyle mpadded mphantom menclose mmultiscripts mprescripts".split()
+)
+TEXT_TAGS = frozenset(
+    "p br hr strong em s code pre span blockquote ul ol li h1 h2 h3 h4 h5 h6 table thead tbody tr th "
+    "td a mark".split()
+)
+ATTRIBUTES: dict[str, set[str]] = {
+    **dict.fromkeys(MATH_TAGS, {"display", "mathvariant", "stretchy", "fence", "form", "separator"}),
+    "a": {"href", "target"},
+    "code": {"data-language"},
+    "ol": {"start"},
+    "td": {"style"},
+    "th": {"style"},
+}
+CLASSES = {"span": set(STANDARD_TYPES.values()) - {""}}
+CLEANER = nh3.Cleaner(
+    tags=set(MATH_TAGS | TEXT_TAGS),
+    attributes=ATTRIBUTES,
+    allowed_classes=CLASSES,
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+    link_rel="noopener noreferrer nofollow",
+    filter_style_properties={"text-align"},
+)
+
+
+class Renderer(RendererHTML):
+    """Markdown-it's renderer, with our links, images, code, maths and marks."""
+
+    def text(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return marked(tokens[idx].content, env)
+
+    def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return f"<code>{marked(tokens[idx].content, env)}</code>"
+
+    def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return link(str(tokens[idx].attrs.get("href", "")))
+
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """An image is a link to look at, never something that the page loads."""
+        label = unmarked(tokens[idx].content) or "image"
+        return f"{link(str(tokens[idx].attrs.get('src', '')))}[{html.escape(label)}]</a>"
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        token = tokens[idx]
+        follow(token.content, env)
+        language = unmarked(token.info).strip().split(" ")[0][:30]
+        code = coloured(unmarked(token.content), language)
+        return f'<pre><code data-language="{html.escape(language)}">{code}</code></pre>\n'
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return self.fence(tokens, idx, options, env)
+
+
+def unmarked(text: str) -> str:
+    return text.replace(OPEN, "").replace(CLOSE, "")
+
+
+def follow(text: str, env: Any) -> None:
+    """Keep count of marks that open or close in text which shows none."""
+    for sign in re.findall(f"[{OPEN}{CLOSE}]", text):
+        env["marking"] = sign == OPEN
+
+
+def marked(text: str, env: Any) -> str:
+    """Escaped text; what stands between marks is marked, across tokens and blocks."""
+    parts = []
+    for piece in re.split(f"([{OPEN}{CLOSE}])", text):
+        if piece in (OPEN, CLOSE):
+            env["marking"] = piece == OPEN
+        elif piece:
+            safe = html.escape(piece)
+            parts.append(f"<mark>{safe}</mark>" if env.get("marking") and piece.strip() else safe)
+    return "".join(parts)
+
+
+def link(href: str) -> str:
+    return f'<a href="{html.escape(unmarked(href))}" target="_blank">'
+
+
+def coloured(code: str, language: str) -> str:
+    """Code with Pygments' classes; plain where the language is unknown or the code very long."""
+    try:
+        lexer = get_lexer_by_name(language) if language and len(code) <= COLOURED else None
+    except ClassNotFound:
+        lexer = None
+    if lexer is None:
+        return html.escape(code)
+    return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
+
+
+def maths(latex: str, display: str) -> str:
+    """LaTeX as MathML; as code where it cannot be read."""
+    latex = unmarked(latex).strip()
+    try:
+        element = convert_to_element(latex, display=display)
+    except Exception:  # the converter raises whatever its parser trips over
+        return f"<code>{html.escape(latex)}</code>"
+    for node in element.iter():  # it writes entities where ElementTree wants characters
+        node.text = html.unescape(node.text) if node.text else node.text
+    return ElementTree.tostring(element, encoding="unicode")
+
+
+def inline_maths(self: Any, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+    follow(tokens[idx].content, env)
+    return maths(tokens[idx].content, "inline")
+
+
+def block_maths(self: Any, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+    follow(tokens[idx].content, env)
+    return f"<p>{maths(tokens[idx].content, 'block')}</p>\n"
+
+
+@cache
+def parser() -> MarkdownIt:
+    """The one Markdown parser: CommonMark, tables, strikethrough, `$` and bracket maths."""
+    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=Renderer)
+    markdown.enable(["table", "strikethrough"]).disable(["html_inline", "html_block"])
+    markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
+    markdown.use(texmath_plugin, delimiters="brackets")
+    for name in ("math_inline", "math_single"):
+        markdown.add_render_rule(name, inline_maths)
+    for name in ("math_inline_double", "math_block", "math_block_label", "math_block_eqno"):
+        markdown.add_render_rule(name, block_maths)
+    return markdown
+
+
+def with_marks(source: str, spans: Iterable[Span]) -> str:
+    """The source with private characters around each span; no two may overlap."""
+    parts, last = [], 0
+    for span in sorted(spans):
+        start = MARKUP_BEFORE.match(source, span.start, span.end)
+        begin = max(start.end() if start else span.start, last)
+        if begin < span.end <= len(source):
+            parts += [source[last:begin], OPEN, source[begin : span.end], CLOSE]
+            last = span.end
+    return "".join([*parts, source[last:]])
+
+
+class Block(NamedTuple):
+    """One top-level block: the line it begins at, and its HTML."""
+
+    line: int
+    html: str
+
+
+def parse(source: str, spans: Iterable[Span] = ()) -> Iterator[Block]:
+    """The top-level blocks of a model's text, hostile or not; `spans` are marked."""
+    text = with_marks(PRIVATE.sub("\ufffd", source).replace("\r", " "), spans)
+    env: dict[str, Any] = {}
+    block: list[Token] = []
+    for token in parser().parse(text, env):
+        block.append(token)
+        if token.level == 0 and token.nesting <= 0:
+            line = block[0].map[0] if block[0].map else 0
+            rendered = parser().renderer.render(block, parser().options, env)
+            yield Block(line, CLEANER.clean(rendered))
+            block = []
+
+
+def blocks(source: str, spans: Iterable[Span] = ()) -> list[str]:
+    """The HTML of each top-level block of Markdown, in order.
+
+    Args:
+        source: a model's text, hostile or not.
+        spans: offsets in `source` to mark.
+    """
+    return [block.html for block in parse(source, spans)]
+
+
+class GrowingText:
+    """Markdown that grows: settled blocks are not parsed again.
+
+    The last blocks stay open, as more text may change them (a list goes on, a line below makes a
+    heading). A link defined further down does not reach settled blocks.
+    """
+
+    OPEN_BLOCKS = 2
+
+    def __init__(self) -> None:
+        self._settled: list[str] = []
+        self._start = 0
+
+    def blocks(self, source: str) -> list[str]:
+        """The HTML blocks of the whole source, which begins with what it was before."""
+        rest = source[self._start :]
+        found = list(parse(rest))
+        html_blocks = [*self._settled, *(block.html for block in found)]
+        if len(found) > self.OPEN_BLOCKS:
+            first_open = found[-self.OPEN_BLOCKS].line
+            self._settled += [block.html for block in found[: -self.OPEN_BLOCKS]]
+            self._start += sum(len(line) + 1 for line in rest.split("\n")[:first_open])
+        return html_blocks

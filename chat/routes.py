@@ -1,0 +1,372 @@
+"""The page's routes: conversations, questions, and the stream of a running reply.
+
+Every change needs the header that only our own script sends, so that no other site can make one in a
+reader's name. A reader sees and changes only their own conversations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Request
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, Field
+
+from guard import policy
+from guard.errors import UnknownModel
+from guard.explain import nearest_language
+from guard.pipeline import Guard
+from guard.types import Message, Mode, ModelSpec
+
+from . import render, texts
+from .auth import Reader, reader
+from .examples import examples
+from .live import LiveReplies
+from .render import View
+from .store import Conversation, NotFound, Reply, Store, Turn, now, turn_of
+from .stream import Watcher, watch
+
+QUESTION_LIMIT = 100_000  # characters
+TITLE_LIMIT = 200
+
+
+async def from_our_page(x_candor: Annotated[str | None, Header()] = None) -> None:
+    """Refuse changes that another site's form or link could have sent."""
+    if x_candor is None:
+        raise HTTPException(403, "requests that change something need the X-Candor header")
+
+
+class Chat:
+    """What the routes share: the store, the guard and the running replies."""
+
+    def __init__(self, store: Store, guard: Guard, *, can_sign_in: bool = False) -> None:
+        self.store, self.guard, self.can_sign_in = store, guard, can_sign_in
+        self.live = LiveReplies(store)
+
+    def view(self, who: Reader) -> View:
+        return View(who.language, self.guard.models, self.guard.connection, bool(who.token))
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+Text = Annotated[str, Field(min_length=1, max_length=QUESTION_LIMIT)]
+
+
+class Ask(Body):
+    """A question, in a conversation or, without one, in a new one."""
+
+    question: Text
+    model: str
+    mode: Mode
+    conversation: str | None = None
+
+
+class Edit(Body):
+    question: Text
+
+
+class Retry(Body):
+    """Another run; `model` where another one is to answer."""
+
+    model: str | None = None
+
+
+class Show(Body):
+    """What of the alternatives to show: a run of the turn, or another turn in its place."""
+
+    run: int | None = None
+    turn: str | None = None
+
+
+class Rate(Body):
+    feedback: Literal["good", "bad"] | None = None
+    not_withheld: bool | None = None
+
+
+class Change(Body):
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT)] | None = None
+    model: str | None = None
+    mode: Mode | None = None
+    deleted: bool | None = None
+
+
+def chat_of(request: Request) -> Chat:
+    chat: Chat = request.app.state.chat
+    return chat
+
+
+Who = Annotated[Reader, Depends(reader)]
+Shared = Annotated[Chat, Depends(chat_of)]
+
+
+async def owned(id_: str, who: Who, chat: Shared) -> Conversation:
+    """The reader's conversation of that id, before a response begins."""
+    return await chat.store.conversation(who.owner, id_)
+
+
+router = APIRouter(prefix="/candor", include_in_schema=False)
+changing = APIRouter(dependencies=[Depends(from_our_page)])
+
+
+@router.get("/state")
+async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -> dict[str, Any]:
+    """The whole page as it stands: sidebar, thread, model and mode."""
+    view = chat.view(who)
+    missing = False
+    conversation = None
+    if c:
+        try:
+            conversation = await chat.store.conversation(who.owner, c)
+        except NotFound:
+            missing = True
+    spec, unknown = chosen(conversation.model if conversation else model, view)
+    mode = conversation.mode if conversation else view.models.guard.mode
+    return {
+        "sidebar": await sidebar(chat, who, view, conversation),
+        "thread": render.thread(conversation, view, examples(view)),
+        "picked": render.picked(spec, view),
+        "picker": render.picker(spec.id, view),
+        "model": spec.id,
+        "mode": mode,
+        "conversation": conversation.id if conversation else None,
+        "title": conversation.title if conversation else None,
+        "running": bool(conversation and chat.live.get(conversation.id)),
+        "notice": view.say.not_found if missing else unknown,
+        "say": view.say.model_dump(),
+        "demo": view.connection.kind == "demo" and not view.signed_in,
+        "reader": who.name,
+        "can_sign_in": chat.can_sign_in,
+    }
+
+
+@router.get("/conversations/{id_}/events", response_class=EventSourceResponse)
+async def events(
+    id_: str, conversation: Annotated[Conversation, Depends(owned)], who: Who, chat: Shared
+) -> AsyncIterator[ServerSentEvent]:
+    """What changes in the running turn, until it ends; then the turn and the sidebar as they are."""
+    view = chat.view(who)
+    live = chat.live.get(id_)
+    if live is not None:
+        turn = turn_of(conversation, live.turn_id)
+        async for message in watch(live, Watcher(turn, view, turn.runs)):
+            if message is None:
+                yield ServerSentEvent(comment="still here")
+            else:
+                yield ServerSentEvent(event="update", data={"turn": turn.id, **message})
+    conversation = await chat.store.conversation(who.owner, id_)
+    path = conversation.path()
+    yield ServerSentEvent(
+        event="end",
+        data={
+            "turn": path[-1].id if path else None,
+            "html": render.turn(conversation, path[-1], view) if path else "",
+            "sidebar": await sidebar(chat, who, view, conversation),
+        },
+    )
+
+
+@changing.post("/ask")
+async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
+    """Put a question; its reply is then read from the conversation's events."""
+    spec = offered(body.model, chat.view(who))
+    question = clean(body.question)
+    if body.conversation:
+        conversation = await chat.store.conversation(who.owner, body.conversation)
+        await chat.store.change(who.owner, conversation.id, model=spec.id, mode=body.mode)
+    else:
+        conversation = await chat.store.start(who.owner, question, spec.id, body.mode)
+    turn_id = await chat.store.add_turn(
+        who.owner, conversation.id, question, conversation.leaf_id
+    )
+    return await run(chat, who, conversation.id, turn_id, spec)
+
+
+@changing.post("/conversations/{id_}/turns/{turn_id}/edit")
+async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> dict[str, Any]:
+    """Ask another question in the place of one; the first stays, to page back to."""
+    conversation = await chat.store.conversation(who.owner, id_)
+    turn = turn_of(conversation, turn_id)
+    spec = offered(conversation.model, chat.view(who))
+    new = await chat.store.add_turn(who.owner, id_, clean(body.question), turn.parent_id)
+    return await run(chat, who, id_, new, spec)
+
+
+@changing.post("/conversations/{id_}/turns/{turn_id}/retry")
+async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> dict[str, Any]:
+    """Ask the same question again; the earlier replies stay, to page back to."""
+    conversation = await chat.store.conversation(who.owner, id_)
+    turn_of(conversation, turn_id)
+    spec = offered(body.model or conversation.model, chat.view(who))
+    return await run(chat, who, id_, turn_id, spec)
+
+
+@changing.post("/conversations/{id_}/turns/{turn_id}/another")
+async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, Any]:
+    """Let a model of another origin answer below the reply that is there."""
+    conversation = await chat.store.conversation(who.owner, id_)
+    turn = turn_of(conversation, turn_id)
+    view = chat.view(who)
+    shown = turn.shown()
+    spec = successor(shown, view)
+    if spec is None:
+        raise HTTPException(409, view.say.no_successor)
+    return await run(chat, who, id_, turn_id, spec, below=shown)
+
+
+@changing.post("/conversations/{id_}/stop")
+async def stop(id_: str, who: Who, chat: Shared) -> dict[str, Any]:
+    """End the running reply where it is."""
+    await chat.store.conversation(who.owner, id_)
+    await chat.live.stop(id_)
+    return {}
+
+
+@changing.post("/conversations/{id_}/turns/{turn_id}/show")
+async def show(id_: str, turn_id: str, body: Show, who: Who, chat: Shared) -> dict[str, Any]:
+    """Page to another run of a turn, or to another question in its place."""
+    conversation = await chat.store.conversation(who.owner, id_)
+    if body.run is not None:
+        await chat.store.show_run(who.owner, id_, turn_id, body.run)
+    if body.turn is not None:
+        leaf = conversation.newest_leaf(turn_of(conversation, body.turn))
+        await chat.store.change(who.owner, id_, leaf_id=leaf.id)
+    view = chat.view(who)
+    conversation = await chat.store.conversation(who.owner, id_)
+    return {"thread": render.thread(conversation, view, [])}
+
+
+@changing.post("/conversations/{id_}/replies/{reply_id}/rate")
+async def rate(id_: str, reply_id: str, body: Rate, who: Who, chat: Shared) -> dict[str, Any]:
+    """Keep what the reader thinks of a reply, and of the guard's verdict on it."""
+    values = body.model_dump(exclude_unset=True)
+    await chat.store.rate(who.owner, id_, reply_id, **values)
+    conversation = await chat.store.conversation(who.owner, id_)
+    return {"thread": render.thread(conversation, chat.view(who), [])}
+
+
+@changing.patch("/conversations/{id_}")
+async def change(id_: str, body: Change, who: Who, chat: Shared) -> dict[str, Any]:
+    """Rename, delete or bring back a conversation, or set its model or mode."""
+    values = body.model_dump(exclude_unset=True, exclude_none=True)
+    if "deleted" in values:
+        values["deleted_at"] = now() if values.pop("deleted") else None
+        await chat.live.stop(id_)
+    if "model" in values:
+        values["model"] = offered(values["model"], chat.view(who)).id
+    if values:
+        await chat.store.change(who.owner, id_, **values)
+    return {"sidebar": await sidebar(chat, who, chat.view(who), None)}
+
+
+async def run(
+    chat: Chat,
+    who: Reader,
+    conversation_id: str,
+    turn_id: str,
+    spec: ModelSpec,
+    below: list[Reply] | None = None,
+) -> dict[str, Any]:
+    """Start a run of a turn, or go on `below` the replies of one; returns the turn to show."""
+    await chat.live.stop(conversation_id)
+    conversation = await chat.store.conversation(who.owner, conversation_id)
+    turn = turn_of(conversation, turn_id)
+    view = chat.view(who)
+    source = partial(
+        chat.guard.stream,
+        history(conversation, turn),
+        model=spec.id,
+        mode=conversation.mode,
+        language=render.language_of(turn.question, who.language),
+        token=who.token,
+    )
+    number = below[0].run if below else turn.runs
+    await chat.live.begin(conversation_id, turn_id, source, run=number, step=len(below or []))
+    turn.shown_run = number
+    return {
+        "conversation": conversation_id,
+        "turn": turn_id,
+        "html": render.turn(conversation, turn, view),
+        "path": [one.id for one in conversation.path()],
+        "sidebar": await sidebar(chat, who, view, conversation),
+        "picked": render.picked(spec, view) if not below else None,
+    }
+
+
+def history(conversation: Conversation, turn: Turn) -> list[Message]:
+    """What the model is told: the questions and answers up to this turn, and its question."""
+    by_id = {one.id: one for one in conversation.turns}
+    told: list[Message] = [Message(role="user", text=turn.question)]
+    before = by_id.get(turn.parent_id or "")
+    while before is not None:
+        answer = before.answer()
+        if answer:
+            told.insert(0, Message(role="assistant", text=render.said(answer)))
+        told.insert(0, Message(role="user", text=before.question))
+        before = by_id.get(before.parent_id or "")
+    return told
+
+
+def successor(shown: list[Reply], view: View) -> ModelSpec | None:
+    """The next model of another origin that has not answered in this run yet."""
+    if not shown:
+        return None
+    first = ModelSpec.model_validate(shown[0].model)
+    verdict = shown[-1].verdict or {}
+    asked = {reply.model["id"] for reply in shown}
+    candidates = policy.successors(first, view.models.fallbacks, verdict.get("jurisdiction"))
+    return next((s for s in candidates if s.id not in asked and view.serves(s)), None)
+
+
+def offered(model: str, view: View) -> ModelSpec:
+    """The model of that id, if it can answer here."""
+    try:
+        spec = view.models.get(model)
+    except UnknownModel as error:
+        raise HTTPException(422, str(error)) from error
+    if not view.serves(spec):
+        raise HTTPException(409, f"{spec.name}: {view.say.needs_connection}")
+    return spec
+
+
+def chosen(model: str, view: View) -> tuple[ModelSpec, str | None]:
+    """The model asked for, or the default and a word on why not."""
+    default = view.models.get(view.models.default)
+    if not model:
+        return default, None
+    try:
+        spec = view.models.get(model)
+    except UnknownModel:
+        return default, view.say.bad_model.format(model=repr(model[:80]))
+    if not view.serves(spec):
+        return default, f"{spec.name}: {view.say.needs_connection}"
+    return spec, None
+
+
+async def sidebar(
+    chat: Chat, who: Reader, view: View, current: Conversation | None
+) -> str:
+    found = await chat.store.conversations(who.owner)
+    return render.sidebar(found, current.id if current else None, view)
+
+
+def clean(question: str) -> str:
+    """A question without what a database or a model cannot take: NUL and lone surrogates."""
+    whole = question.encode("utf-8", "replace").decode().replace("\x00", "\ufffd").strip()
+    if not whole:
+        raise HTTPException(422, "the question is empty")
+    return whole
+
+
+async def not_found(request: Request, error: Exception) -> JSONResponse:
+    language = nearest_language(
+        texts.accepted(request.headers.get("accept-language", "")), texts.languages()
+    )
+    return JSONResponse({"detail": texts.texts(language).not_found}, status_code=404)
+
+
+router.include_router(changing)

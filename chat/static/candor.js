@@ -1,0 +1,398 @@
+// Candor's page. The server renders; this script asks, puts in place, and listens.
+
+const root = await found("#candor .box");
+const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
+const scroll = root.querySelector(".scroll");
+const box = root.querySelector(".box");
+const question = root.querySelector("#candor-question");
+const models = root.querySelector("dialog.models");
+const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true };
+
+applyTheme();
+root.addEventListener("click", onClick);
+root.addEventListener("submit", onSubmit);
+question.addEventListener("input", fit);
+question.addEventListener("keydown", onEnter);
+region("search").addEventListener("input", search);
+models.addEventListener("keydown", walkCards);
+scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
+document.addEventListener("keydown", onShortcut);
+window.addEventListener("popstate", () => open(address().get("c")));
+await open(address().get("c"));
+
+// --- asking the server ---------------------------------------------------------------------------
+
+async function api(path, body, method = body === undefined ? "GET" : "POST") {
+  const response = await fetch(`/candor${path}`, {
+    method,
+    headers: { "X-Candor": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : state.say.failed_request);
+  return answer;
+}
+
+async function attempt(work) {
+  try { return await work(); } catch (error) {
+    toast(error instanceof TypeError ? state.say.offline : error.message);
+    return null;
+  }
+}
+
+const conversationPath = (rest = "") => `/conversations/${state.conversation}${rest}`;
+
+// --- the page as it stands -----------------------------------------------------------------------
+
+async function open(conversation, model = address().get("model") ?? "") {
+  hush();
+  const query = new URLSearchParams(conversation ? { c: conversation } : model ? { model } : {});
+  const now = await attempt(() => api(`/state?${query}`));
+  if (!now) return;
+  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
+  speak(now.say);
+  put("sidebar", now.sidebar);
+  put("picker", now.picker);
+  put("picked", now.picked);
+  put("thread", now.thread);
+  setMode(now.mode);
+  notice(now);
+  document.title = now.title ? `${now.title} · Candor` : "Candor";
+  region("thread").setAttribute("aria-busy", "false");
+  busy(now.running);
+  toEnd(true);
+  if (now.running) listen();
+  if (matchMedia("(min-width: 761px)").matches) question.focus();
+}
+
+function put(name, html) { if (html != null) region(name).innerHTML = html; }
+
+function speak(say) {
+  for (const [attribute, write] of Object.entries({
+    say: (element, text) => { element.textContent = text; },
+    sayLabel: (element, text) => element.setAttribute("aria-label", text),
+    sayPlaceholder: (element, text) => element.setAttribute("placeholder", text),
+  })) {
+    const name = attribute.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    root.querySelectorAll(`[data-${name}]`).forEach((element) => write(element, say[element.dataset[attribute]] ?? ""));
+  }
+}
+
+function notice(now) {
+  const place = region("notice");
+  place.textContent = "";
+  if (now.notice) { place.textContent = now.notice; return; }
+  if (now.demo) {
+    const words = Object.assign(document.createElement("span"), { className: "long", textContent: state.say.demo_notice });
+    const how = Object.assign(document.createElement("button"), { type: "button", textContent: state.say.demo_how });
+    how.dataset.act = "connect";
+    place.append(words, how);
+  }
+  reader(now);
+}
+
+function reader(now) {
+  const place = region("reader");
+  place.textContent = "";
+  if (!now.can_sign_in) return;
+  const link = Object.assign(document.createElement("a"), {
+    href: now.reader ? "/logout" : "/login/huggingface",
+    textContent: now.reader ? `${state.say.signed_in_as.replace("{name}", now.reader)} · ${state.say.sign_out}` : state.say.sign_in,
+    target: "_self",
+  });
+  place.append(link);
+}
+
+// --- a reply that comes in -----------------------------------------------------------------------
+
+function listen() {
+  hush();
+  const source = new EventSource(`/candor${conversationPath("/events")}`);
+  state.source = source;
+  busy(true);
+  source.addEventListener("update", (event) => { if (state.source === source) update(JSON.parse(event.data)); });
+  source.addEventListener("end", (event) => {
+    if (state.source !== source) return;
+    const last = JSON.parse(event.data);
+    hush();
+    replaceTurn(last.turn, last.html);
+    put("sidebar", last.sidebar);
+    busy(false);
+    toEnd();
+  });
+  source.onerror = () => { if (state.source === source && source.readyState !== EventSource.OPEN) toast(state.say.offline); };
+}
+
+function hush() { state.source?.close(); state.source = null; }
+
+function update(message) {
+  const turn = root.querySelector(`[data-turn="${message.turn}"]`);
+  if (!turn) return;
+  let reply = turn.querySelector(`[data-reply="${message.reply}"]`);
+  if (!message.part) {
+    if (reply) reply.outerHTML = message.html; else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
+  } else if (reply) {
+    const part = reply.querySelector(`[data-part="${message.part}"]`);
+    if (message.blocks) patchBlocks(part, message.from, message.blocks); else keepOpen(part, () => { part.innerHTML = message.html; });
+  }
+  toEnd();
+}
+
+function patchBlocks(part, from, blocks) {
+  while (part.children.length > from) part.lastElementChild.remove();
+  for (const html of blocks) {
+    const block = Object.assign(document.createElement("div"), { className: "block", innerHTML: html });
+    part.append(block);
+  }
+}
+
+function keepOpen(part, write) {
+  const opened = part.querySelector("details")?.open;
+  write();
+  const details = part.querySelector("details");
+  if (details && opened) details.open = true;
+}
+
+function replaceTurn(id, html) {
+  const turn = root.querySelector(`[data-turn="${id}"]`);
+  if (!turn || !html) return;
+  const opened = [...turn.querySelectorAll("details[open]")].map((d) => [d.closest("[data-reply]")?.dataset.reply, d.className.split(" ")[0]]);
+  turn.outerHTML = html;
+  for (const [reply, kind] of opened) {
+    const details = root.querySelector(`[data-reply="${reply}"] details.${kind}`);
+    if (details) details.open = true;
+  }
+}
+
+function busy(running) {
+  box.querySelector('[type="submit"]').hidden = running;
+  box.querySelector(".stop").hidden = !running;
+}
+
+const nearEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+function toEnd(force = false) { if (force || state.following) { scroll.scrollTop = scroll.scrollHeight; state.following = true; } }
+
+// --- what the reader does ------------------------------------------------------------------------
+
+async function send(text, model = state.model) {
+  if (!text.trim() || !box.querySelector(".stop").hidden) return;
+  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation }));
+  if (!answer) return;
+  question.value = ""; fit();
+  if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
+  state.model = model;
+  show(answer);
+}
+
+function show(answer) {
+  const thread = region("thread");
+  [...thread.querySelectorAll("[data-turn]")].filter((turn) => !answer.path.includes(turn.dataset.turn)).forEach((turn) => turn.remove());
+  const there = thread.querySelector(`[data-turn="${answer.turn}"]`);
+  if (there) there.outerHTML = answer.html; else thread.insertAdjacentHTML("beforeend", answer.html);
+  put("sidebar", answer.sidebar);
+  put("picked", answer.picked);
+  toEnd(true);
+  listen();
+}
+
+const acts = {
+  new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.model); },
+  open: (element) => { history.pushState({}, "", element.href); drawer(false); return open(conversationOf(element)); },
+  menu: () => drawer(!root.classList.contains("drawer")),
+  theme: () => applyTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
+  connect: () => root.querySelector("dialog.connect").showModal(),
+  picker: () => { region("search").value = ""; search(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
+  pick: async (element) => {
+    models.close();
+    state.model = element.dataset.model;
+    region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card === element));
+    if (state.conversation) await attempt(() => api(conversationPath(), { model: state.model }, "PATCH"));
+    const now = await attempt(() => api(`/state?${new URLSearchParams({ model: state.model })}`));
+    if (now) put("picked", now.picked);
+    question.focus();
+  },
+  modes: (element) => { const menu = box.querySelector(".modes"); menu.hidden = !menu.hidden; element.setAttribute("aria-expanded", !menu.hidden); if (!menu.hidden) menu.querySelector('[aria-checked="true"]')?.focus(); },
+  mode: async (element) => {
+    setMode(element.dataset.mode);
+    box.querySelector(".modes").hidden = true;
+    if (state.conversation) await attempt(() => api(conversationPath(), { mode: state.mode }, "PATCH"));
+    question.focus();
+  },
+  example: (element) => send(element.dataset.question, element.dataset.model || state.model),
+  stop: () => attempt(() => api(conversationPath("/stop"), {})),
+  retry: (element) => ask(element, "retry", {}),
+  another: (element) => ask(element, "another", {}),
+  run: (element) => page(element, { run: Number(element.dataset.run) }),
+  turn: (element) => page(element, { turn: element.dataset.to }),
+  good: (element) => rate(element, { feedback: element.getAttribute("aria-pressed") === "true" ? null : "good" }),
+  bad: (element) => rate(element, { feedback: element.getAttribute("aria-pressed") === "true" ? null : "bad" }),
+  "not-withheld": (element) => rate(element, { not_withheld: true }),
+  withheld: (element) => rate(element, { not_withheld: false }),
+  copy: (element) => copy(element, element.closest("[data-reply]").querySelector(".text").innerText),
+  "copy-question": (element) => copy(element, element.closest(".asked").querySelector(".user").innerText),
+  edit: (element) => editing(element, true),
+  cancel: (element) => editing(element, false),
+  rename: (element) => rename(element.closest(".conv")),
+  delete: async (element) => {
+    const id = conversationOf(element);
+    const answer = await attempt(() => api(`/conversations/${id}`, { deleted: true }, "PATCH"));
+    if (!answer) return;
+    put("sidebar", answer.sidebar);
+    toast(state.say.deleted, async () => {
+      await attempt(() => api(`/conversations/${id}`, { deleted: false }, "PATCH"));
+      await open(id === state.conversation || !state.conversation ? id : state.conversation);
+      history.replaceState({}, "", `?c=${state.conversation}`);
+    });
+    if (id === state.conversation) { history.pushState({}, "", location.pathname); await open(null); }
+  },
+  undo: () => {},
+};
+
+const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
+const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
+
+async function ask(element, what, body) {
+  element.disabled = true;
+  const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(element)}/${what}`), body));
+  if (answer) show(answer); else element.disabled = false;
+}
+
+async function page(element, body) {
+  const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(element)}/show`), body));
+  if (answer) put("thread", answer.thread);
+}
+
+async function rate(element, body) {
+  const reply = element.closest("[data-reply]").dataset.reply;
+  const turn = turnOf(element);
+  const answer = await attempt(() => api(conversationPath(`/replies/${reply}/rate`), body));
+  if (!answer) return;
+  const fresh = Object.assign(document.createElement("div"), { innerHTML: answer.thread });
+  replaceTurn(turn, fresh.querySelector(`[data-turn="${turn}"]`)?.outerHTML);
+}
+
+async function copy(element, text) {
+  try { await navigator.clipboard.writeText(text); } catch { copyByHand(text); }
+  const label = element.textContent;
+  element.textContent = state.say.copied;
+  setTimeout(() => { element.textContent = label; }, 1200);
+}
+
+function copyByHand(text) {
+  const area = Object.assign(document.createElement("textarea"), { value: text });
+  document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
+}
+
+function editing(element, on) {
+  const asked = element.closest(".asked");
+  asked.querySelector(".editor").hidden = !on;
+  asked.querySelector(".user").hidden = on;
+  asked.querySelector(".tools").hidden = on;
+  if (on) asked.querySelector("textarea").focus();
+}
+
+function rename(item) {
+  const link = item.querySelector("a");
+  const input = Object.assign(document.createElement("input"), { value: link.title, maxLength: 200 });
+  input.setAttribute("aria-label", state.say.rename);
+  link.replaceWith(input);
+  input.focus(); input.select();
+  const finish = async (keep) => {
+    input.onblur = null;
+    const title = input.value.trim();
+    if (!keep || !title || title === link.title) { input.replaceWith(link); return; }
+    const answer = await attempt(() => api(`/conversations/${item.dataset.conversation}`, { title }, "PATCH"));
+    if (answer) { await refreshSidebar(); } else input.replaceWith(link);
+  };
+  input.onblur = () => finish(true);
+  input.onkeydown = (event) => { if (event.key === "Enter") finish(true); if (event.key === "Escape") finish(false); };
+}
+
+async function refreshSidebar() {
+  const now = await attempt(() => api(`/state?${new URLSearchParams(state.conversation ? { c: state.conversation } : {})}`));
+  if (now) { put("sidebar", now.sidebar); document.title = now.title ? `${now.title} · Candor` : "Candor"; }
+}
+
+function onClick(event) {
+  const menu = box.querySelector(".modes");
+  if (!menu.hidden && !event.target.closest(".modes, .mode")) menu.hidden = true;
+  if (event.target === models) { models.close(); return; }
+  const element = event.target.closest("[data-act]");
+  if (!element) { if (root.classList.contains("drawer") && !event.target.closest("nav")) drawer(false); return; }
+  if (element.tagName === "A") { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); }
+  acts[element.dataset.act]?.(element);
+}
+
+async function onSubmit(event) {
+  if (event.target.method === "dialog") return;
+  event.preventDefault();
+  if (event.target === box) { send(question.value); return; }
+  const text = event.target.querySelector("textarea").value;
+  const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(event.target)}/edit`), { question: text }));
+  if (answer) show(answer);
+}
+
+function onEnter(event) {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || !matchMedia("(min-width: 761px)").matches) return;
+  event.preventDefault();
+  box.requestSubmit();
+}
+
+function onShortcut(event) {
+  if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); acts.new(); }
+  if (event.key === "Escape") { box.querySelector(".modes").hidden = true; drawer(false); }
+}
+
+function setMode(mode) {
+  state.mode = mode;
+  region("mode").textContent = state.say[`mode_${mode.replace(" ", "_")}`];
+  box.querySelector(".mode").classList.toggle("off", mode === "off");
+  box.querySelectorAll(".modes button").forEach((button) => button.setAttribute("aria-checked", button.dataset.mode === mode));
+}
+
+function search() {
+  const words = region("search").value.toLowerCase().split(/\s+/);
+  let any = false;
+  for (const card of region("picker").querySelectorAll(".card")) {
+    const fits = words.every((word) => card.dataset.words.includes(word));
+    card.parentElement.hidden = !fits;
+    any ||= fits;
+  }
+  models.querySelector(".none").hidden = any;
+}
+
+function walkCards(event) {
+  if (!["ArrowDown", "ArrowUp", "Enter"].includes(event.key)) return;
+  const cards = [...region("picker").querySelectorAll("li:not([hidden]) .card:not(:disabled)")];
+  const at = cards.indexOf(document.activeElement);
+  if (event.key === "Enter") { if (at < 0 && cards.length) { event.preventDefault(); cards[0].click(); } return; }
+  event.preventDefault();
+  cards[(at + (event.key === "ArrowDown" ? 1 : cards.length - 1) + (at < 0 && event.key === "ArrowUp" ? 1 : 0)) % cards.length]?.focus();
+}
+
+function drawer(open) { root.classList.toggle("drawer", open); }
+
+function fit() { question.style.height = "auto"; question.style.height = `${question.scrollHeight}px`; }
+
+function toast(text, undo = null) {
+  const place = root.querySelector(".toast");
+  place.querySelector("span").textContent = text ?? "";
+  place.querySelector("button").hidden = !undo;
+  acts.undo = async () => { place.hidden = true; await undo?.(); };
+  place.hidden = !text;
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => { place.hidden = true; }, undo ? 8000 : 5000);
+}
+
+function applyTheme(theme = null) {
+  const chosen = theme ?? localStorage.getItem("candor-theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  if (theme) localStorage.setItem("candor-theme", theme);
+  document.documentElement.dataset.theme = chosen;
+}
+
+function address() { return new URLSearchParams(location.search); }
+
+async function found(selector) {
+  while (!document.querySelector(selector)) await new Promise((resolve) => requestAnimationFrame(resolve));
+  return document.querySelector("#candor");
+}

@@ -1,0 +1,329 @@
+"""Conversations in a database: SQLite by default, PostgreSQL by URL.
+
+A conversation is a tree of turns (an edited question is a sibling of the first); a turn has runs (a
+retry is a new run), a run has replies (a fallback is the next step). Nothing that was shown is
+overwritten. Every row belongs to an owner, and no call reads another's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, Text, event, select, update
+from sqlalchemy.engine import Connection as SyncConnection
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
+from sqlalchemy.types import TypeDecorator
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+TITLE_LENGTH = 60
+State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
+Feedback = Literal["good", "bad"]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Times with a zone; SQLite drops it, so it is put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+class Base(AsyncAttrs, DeclarativeBase):
+    """Base of the tables."""
+
+
+class Conversation(Base):
+    """A conversation. `leaf_id` is the turn that is shown last; `deleted_at` hides it, for undo."""
+
+    __tablename__ = "conversation"
+    __table_args__ = (Index("ix_conversation_owner", "owner", "updated_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    owner: Mapped[str]
+    title: Mapped[str]
+    model: Mapped[str]
+    mode: Mapped[str]
+    withheld: Mapped[bool] = mapped_column(default=False)
+    leaf_id: Mapped[str | None] = mapped_column(default=None)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    turns: Mapped[list[Turn]] = relationship(
+        back_populates="conversation", order_by="Turn.created_at", cascade="all, delete-orphan"
+    )
+
+    def path(self) -> list[Turn]:
+        """The turns that are shown, first to last."""
+        by_id = {turn.id: turn for turn in self.turns}
+        shown: list[Turn] = []
+        turn = by_id.get(self.leaf_id or "")
+        while turn is not None:
+            shown.append(turn)
+            turn = by_id.get(turn.parent_id or "")
+        return shown[::-1]
+
+    def siblings(self, turn: Turn) -> list[Turn]:
+        """The turns that stand in the same place, oldest first."""
+        return [other for other in self.turns if other.parent_id == turn.parent_id]
+
+    def newest_leaf(self, turn: Turn) -> Turn:
+        """The last turn below `turn`, following the newest child each time."""
+        children = [other for other in self.turns if other.parent_id == turn.id]
+        return self.newest_leaf(children[-1]) if children else turn
+
+
+class Turn(Base):
+    """A question and its runs."""
+
+    __tablename__ = "turn"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    conversation_id: Mapped[str] = mapped_column(
+        ForeignKey("conversation.id", ondelete="CASCADE"), index=True
+    )
+    parent_id: Mapped[str | None] = mapped_column(default=None)
+    question: Mapped[str] = mapped_column(Text)
+    shown_run: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    conversation: Mapped[Conversation] = relationship(back_populates="turns")
+    replies: Mapped[list[Reply]] = relationship(
+        back_populates="turn", order_by="Reply.run, Reply.step", cascade="all, delete-orphan"
+    )
+
+    @property
+    def runs(self) -> int:
+        return max((reply.run for reply in self.replies), default=-1) + 1
+
+    def shown(self) -> list[Reply]:
+        """The replies of the run that is shown."""
+        return [reply for reply in self.replies if reply.run == self.shown_run]
+
+    def answer(self) -> Reply | None:
+        """The reply that the conversation goes on with: the last that answers, else the last."""
+        said = [reply for reply in self.shown() if reply.text.strip()]
+        answers = [reply for reply in said if reply.status != "withheld"]
+        return (answers or said or [None])[-1]
+
+
+class Reply(Base):
+    """One model's reply. `model`, `served`, `verdict` and `fault` are as the guard's values dump."""
+
+    __tablename__ = "reply"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    turn_id: Mapped[str] = mapped_column(ForeignKey("turn.id", ondelete="CASCADE"), index=True)
+    run: Mapped[int]
+    step: Mapped[int]
+    model: Mapped[dict[str, Any]] = mapped_column(JSON)
+    text: Mapped[str] = mapped_column(Text, default="")
+    thoughts: Mapped[str | None] = mapped_column(Text, default=None)
+    state: Mapped[str] = mapped_column(default="streaming")
+    finish_reason: Mapped[str] = mapped_column(default="")
+    seconds: Mapped[float | None] = mapped_column(default=None)
+    served: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    verdict: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    action: Mapped[str] = mapped_column(default="pass")
+    fault: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    cause: Mapped[str | None] = mapped_column(default=None)
+    exhausted: Mapped[str | None] = mapped_column(default=None)
+    feedback: Mapped[str | None] = mapped_column(default=None)
+    not_withheld: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    turn: Mapped[Turn] = relationship(back_populates="replies")
+
+    @property
+    def status(self) -> str | None:
+        return self.verdict["status"] if self.verdict else None
+
+
+class NotFound(LookupError):
+    """There is no such row, or it is somebody else's."""
+
+
+class Store:
+    """All that the page keeps.
+
+    Args:
+        url: a SQLAlchemy address of an async driver.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = self._engine()
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def _engine(self) -> AsyncEngine:
+        if not self.url.drivername.startswith("sqlite"):
+            return create_async_engine(self.url, pool_pre_ping=True)
+        if self.url.database and self.url.database != ":memory:":
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(self.url, connect_args={"timeout": 15})
+        event.listen(engine.sync_engine, "connect", prepare_sqlite)
+        return engine
+
+    async def open(self) -> Self:
+        """Bring the tables up to date, and mark what a killed process left streaming."""
+        async with self.engine.begin() as connection:
+            await connection.run_sync(migrate)
+        async with self.session() as session:
+            await session.execute(
+                update(Reply).where(Reply.state == "streaming").values(state="interrupted")
+            )
+        return self
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed at the end, rolled back on an error."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def conversations(self, owner: str) -> Sequence[Conversation]:
+        """The owner's conversations without their turns, newest first."""
+        query = (
+            select(Conversation)
+            .where(Conversation.owner == owner, Conversation.deleted_at.is_(None))
+            .order_by(Conversation.updated_at.desc())
+        )
+        async with self.session() as session:
+            return (await session.scalars(query)).all()
+
+    async def conversation(self, owner: str, id_: str) -> Conversation:
+        """A conversation with its turns and replies.
+
+        Raises:
+            NotFound: it does not exist, was deleted, or is not the owner's.
+        """
+        async with self.session() as session:
+            return await load(session, owner, id_)
+
+    async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
+        """A new conversation, titled by its question."""
+        title = " ".join(question.split())
+        short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
+        conversation = Conversation(owner=owner, title=short, model=model, mode=mode)
+        async with self.session() as session:
+            session.add(conversation)
+        return conversation
+
+    async def add_turn(
+        self, owner: str, conversation_id: str, question: str, parent_id: str | None
+    ) -> str:
+        """A new question below `parent_id`; it becomes the one that is shown. Returns its id."""
+        async with self.session() as session:
+            conversation = await load(session, owner, conversation_id)
+            turn = Turn(id=new_id(), parent_id=parent_id, question=question)
+            conversation.turns.append(turn)
+            conversation.leaf_id = turn.id
+            conversation.updated_at = now()
+            return turn.id
+
+    async def change(self, owner: str, conversation_id: str, **values: Any) -> None:
+        """Set columns of a conversation: `title`, `model`, `mode`, `leaf_id`, `deleted_at`."""
+        async with self.session() as session:
+            changed = await session.execute(
+                update(Conversation)
+                .where(Conversation.id == conversation_id, Conversation.owner == owner)
+                .values(**values)
+            )
+            if not changed.rowcount:  # type: ignore[attr-defined]
+                raise NotFound(conversation_id)
+
+    async def show_run(self, owner: str, conversation_id: str, turn_id: str, run: int) -> None:
+        """Show another run of a turn."""
+        async with self.session() as session:
+            turn = turn_of(await load(session, owner, conversation_id), turn_id)
+            turn.shown_run = max(0, min(run, turn.runs - 1))
+
+    async def add_reply(self, reply: Reply) -> None:
+        """A reply that begins; its turn shows its run."""
+        async with self.session() as session:
+            session.add(reply)
+            await session.execute(
+                update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
+            )
+
+    async def save_reply(self, reply_id: str, **values: Any) -> None:
+        """Set columns of a reply."""
+        async with self.session() as session:
+            await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+
+    async def mark_withheld(self, conversation_id: str) -> None:
+        """Note that a reply of the conversation withheld, for the dot in the list."""
+        async with self.session() as session:
+            await session.execute(
+                update(Conversation).where(Conversation.id == conversation_id).values(withheld=True)
+            )
+
+    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
+        """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
+        async with self.session() as session:
+            conversation = await load(session, owner, conversation_id)
+            known = {reply.id for turn in conversation.turns for reply in turn.replies}
+            if reply_id not in known:
+                raise NotFound(reply_id)
+            await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+
+
+async def load(session: AsyncSession, owner: str, id_: str) -> Conversation:
+    query = (
+        select(Conversation)
+        .where(
+            Conversation.id == id_, Conversation.owner == owner, Conversation.deleted_at.is_(None)
+        )
+        .options(selectinload(Conversation.turns).selectinload(Turn.replies))
+    )
+    found = (await session.scalars(query)).one_or_none()
+    if found is None:
+        raise NotFound(id_)
+    return found
+
+
+def turn_of(conversation: Conversation, turn_id: str) -> Turn:
+    """The turn of that id.
+
+    Raises:
+        NotFound: the conversation has none.
+    """
+    for turn in conversation.turns:
+        if turn.id == turn_id:
+            return turn
+    raise NotFound(turn_id)
+
+
+def prepare_sqlite(connection: Any, _: Any) -> None:
+    """Readers beside a writer, and foreign keys that hold."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def migrate(connection: SyncConnection) -> None:
+    """Run the migrations that this database has not seen."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,96 @@
+"""What a watching page is told of a running turn: only what changed, at most eight times a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+
+from . import render
+from .live import Live
+from .markdown import GrowingText
+from .render import PARTS, View
+from .store import Reply, Turn
+
+PAUSE = 0.125  # seconds between two updates
+HEARTBEAT = 15.0  # seconds; proxies drop a silent connection
+
+
+class Watcher:
+    """Knows what one page has been sent, and works out the difference."""
+
+    def __init__(self, turn: Turn, view: View, runs: int) -> None:
+        self.turn, self.view, self.runs = turn, view, runs
+        self._sent: dict[tuple[str, str], str | list[str]] = {}
+        self._growing: dict[str, GrowingText] = {}
+        self._looks: dict[str, tuple[object, ...]] = {}
+
+    def updates(self, replies: list[Reply], first_step: int) -> list[dict[str, Any]]:
+        """Messages that bring the page from what it has to what there is.
+
+        A new reply comes whole; of a known one come the parts that changed, and of its text the
+        blocks from the first that changed.
+        """
+        messages: list[dict[str, Any]] = []
+        for number, reply in enumerate(replies):
+            if not self._is_new(reply, len(replies)):
+                continue
+            growing = self._growing.setdefault(reply.id, GrowingText())
+            last = number == len(replies) - 1
+            first = number + first_step == 0
+            parts = render.parts(
+                reply,
+                self.turn.question,
+                self.view,
+                runs=self.runs,
+                first=first,
+                last=last,
+                growing=growing,
+            )
+            if (reply.id, "chip") not in self._sent:
+                html = render.fill("reply", self.view, reply=reply, parts=render.safe(parts))
+                messages.append({"reply": reply.id, "html": html})
+            else:
+                messages += [
+                    message for name in PARTS if (message := self._changed(reply, name, parts[name]))
+                ]
+            self._sent |= {(reply.id, name): part for name, part in parts.items()}
+        return messages
+
+    def _is_new(self, reply: Reply, replies: int) -> bool:
+        """Whether anything about the reply could look different from what was sent."""
+        look = (replies, reply.state, reply.text, reply.thoughts, reply.verdict, reply.exhausted)
+        before = self._looks.get(reply.id)
+        self._looks[reply.id] = look
+        return before != look
+
+    def _changed(self, reply: Reply, name: str, part: str | list[str]) -> dict[str, Any] | None:
+        before = self._sent[reply.id, name]
+        if part == before:
+            return None
+        if isinstance(part, list) and isinstance(before, list):
+            same = next(
+                (n for n, (a, b) in enumerate(zip(before, part, strict=False)) if a != b),
+                min(len(before), len(part)),
+            )
+            return {"reply": reply.id, "part": name, "from": same, "blocks": part[same:]}
+        return {"reply": reply.id, "part": name, "html": part}
+
+
+async def watch(live: Live, watcher: Watcher) -> AsyncIterator[dict[str, Any] | None]:
+    """Messages for one page until the turn ends; None is a heartbeat."""
+    seen = -1
+    while True:
+        version = await live.wait(seen, HEARTBEAT)
+        if version == seen and live.running:
+            yield None
+            continue
+        seen = version
+        for message in watcher.updates(live.replies, live.first_step):
+            yield message
+        if not live.running:
+            return
+        await asyncio.sleep(PAUSE)
+
+

@@ -1,0 +1,94 @@
+"""`models.yaml`: the models on offer, the default, and what the guard does.
+
+A file that names a model it does not list, or lists one twice, is refused as a whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from . import yaml_file
+from .errors import ConfigError, UnknownModel, nearest
+from .types import Mode, ModelSpec, Value
+
+FILE = Path(__file__).parents[1] / "models.yaml"
+
+
+class GuardSettings(Value):
+    """What the guard does in this deployment. `fallbacks` are asked in this order."""
+
+    mode: Mode = "fall back"
+    fallbacks: tuple[str, ...] = ()
+
+
+class Catalogue(BaseModel):
+    """All of `models.yaml`. `base_url` sends every model to one OpenAI-compatible server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    default: str
+    guard: GuardSettings = GuardSettings()
+    base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+
+    @property
+    def by_id(self) -> dict[str, ModelSpec]:
+        return {model.id: model for model in self.models}
+
+    def get(self, model: str) -> ModelSpec:
+        """The model of that id, whatever the case of its letters.
+
+        Raises:
+            UnknownModel: there is none; the error names the nearest.
+        """
+        folded = {id_.casefold(): spec for id_, spec in self.by_id.items()}
+        if model.casefold() not in folded:
+            raise UnknownModel(model, self.by_id)
+        return folded[model.casefold()]
+
+    @property
+    def fallbacks(self) -> tuple[ModelSpec, ...]:
+        return tuple(self.by_id[id_] for id_ in self.guard.fallbacks)
+
+    def with_default(self, model: str) -> Catalogue:
+        """The same catalogue with another default, as `CANDOR_DEFAULT_MODEL` asks for.
+
+        Raises:
+            ConfigError: the model is not on offer.
+        """
+        try:
+            return self.model_copy(update={"default": self.get(model).id})
+        except UnknownModel as error:
+            raise ConfigError(f"CANDOR_DEFAULT_MODEL: {error}") from error
+
+
+def load(path: Path = FILE) -> Catalogue:
+    """Read and check a catalogue.
+
+    Raises:
+        ConfigError: the file is wrong; names line, key and the nearest valid word.
+    """
+    catalogue = yaml_file.load(path, Catalogue)
+    refuse_twins(catalogue, path)
+    named = {("default",): catalogue.default}
+    named |= {("guard", "fallbacks", n): id_ for n, id_ in enumerate(catalogue.guard.fallbacks)}
+    for loc, id_ in named.items():
+        if id_ not in catalogue.by_id:
+            raise ConfigError(
+                f"{'.'.join(map(str, loc))}: no model {id_!r} is listed under 'models'."
+                + nearest(id_, catalogue.by_id),
+                file=path,
+                line=yaml_file.locate(path, loc),
+                key=str(loc[0]),
+            )
+    return catalogue
+
+
+def refuse_twins(catalogue: Catalogue, path: Path) -> None:
+    seen: set[str] = set()
+    for n, model in enumerate(catalogue.models):
+        if model.id.casefold() in seen:
+            line = yaml_file.locate(path, ("models", n, "id"))
+            raise ConfigError(f"model {model.id!r} is listed twice", file=path, line=line, key="id")
+        seen.add(model.id.casefold())

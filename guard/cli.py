@@ -1,0 +1,573 @@
+"""The command line, `python -m guard`.
+
+Results go to standard output, everything else to standard error. What a command needs is imported
+when it runs, so that `--help` is quick. Nothing here judges.
+"""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+
+import typer
+
+from .errors import CandorError, ConfigError, InputError, nearest
+from .types import Mode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .catalogue import Catalogue
+    from .providers import Connection
+    from .topics import Pack
+    from .types import ModelSpec, Status, Verdict
+
+EXIT_CODES: dict[Status, int] = {"clean": 0, "withheld": 3, "unchecked": 4}
+WRONG, INTERRUPTED = 2, 130
+LARGE = 4 * 2**20  # bytes; a larger file is worth the start of worker processes
+WIDE = 200  # columns of a table that no terminal bounds
+DOCS_WIDTH = 92
+CONNECT = "set HF_TOKEN or CANDOR_BASE_URL for real models"
+
+app = typer.Typer(
+    name="python -m guard",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+topics_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(topics_app, name="topics")
+
+Language = Annotated[
+    str, typer.Option("--language", metavar="TAG", help="Language of what the guard says.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Source = Annotated[
+    str, typer.Argument(metavar="IN.jsonl", help="JSON lines; `.gz` by name, `-` for stdin.")
+]
+Target = Annotated[
+    str,
+    typer.Option(
+        "--output", "-o", metavar="OUT.jsonl", help="Where to; `.gz` by name, `-` for stdout."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes; as many as cores for a large file where left out."),
+]
+
+
+def main() -> None:
+    """Run the command line; what is wrong is told in a sentence, and ends with 2."""
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        app()
+    except CandorError as error:
+        fail(str(error))
+    except BrokenPipeError:
+        leave_pipe()
+    except OSError as error:
+        fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def fail(message: str) -> NoReturn:
+    typer.echo(f"Error: {message}", err=True)
+    sys.exit(WRONG)
+
+
+def leave_pipe() -> NoReturn:
+    """Nobody reads on: end quietly, and let Python flush what is left to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(1)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from . import __version__
+
+        typer.echo(f"candor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def candor(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Candor's guard: tells when a model will not tell you.
+
+    Settings come from the environment: HF_TOKEN, or CANDOR_BASE_URL with CANDOR_API_KEY, to reach
+    models; CANDOR_MODELS for another models.yaml; CANDOR_DEFAULT_MODEL and CANDOR_TIMEOUT.
+
+    A wrong argument, setting or file ends any command with 2.
+    """
+
+
+@app.command()
+def chat(
+    model: Annotated[
+        str | None, typer.Option(metavar="ID", help="A model on offer; else the default.")
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="What the guard does; else as models.yaml says.")
+    ] = None,
+    language: Language = "en",
+) -> None:
+    """Chat with a guarded model.
+
+    The model's words stand behind a bar. Ctrl-C stops a reply, Ctrl-D leaves. Questions may come
+    from a pipe as well, one a line; the exit code is then 1 where a host failed.
+    """
+    checked_language(language)
+    from .pipeline import Guard
+    from .terminal import Chat
+
+    models, connection = on_offer()
+    spec = models.get(model or models.default)
+    if not connection.serves(spec):
+        raise ConfigError(f"nothing is connected that serves {spec.id}; {CONNECT}")
+    console = console_for(sys.stdout)
+    chatting = Chat(
+        Guard(models, connection), console, spec.id, mode or models.guard.mode, language
+    )
+    greet(chatting.mode, spec, connection)
+    chatting.run()
+    if chatting.failures and not sys.stdin.isatty():
+        raise typer.Exit(1)
+
+
+def greet(mode: Mode, spec: ModelSpec, connection: Connection) -> None:
+    """Say whom one talks to, on a terminal."""
+    if not sys.stdin.isatty():
+        return
+    if connection.kind == "demo":
+        typer.echo(f"No host is connected, so scripted personas answer; {CONNECT}.")
+    typer.echo(f"{spec.name}; guard: {mode}. Ctrl-C stops a reply, Ctrl-D leaves.")
+
+
+@app.command()
+def check(
+    *,
+    question: Annotated[str, typer.Option(help="What the model was asked.")],
+    reply: Annotated[str, typer.Option(help="What it said; `-` reads it from stdin.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="ID", help="Its id, from which its origin is known.")
+    ] = None,
+    reasoning: Annotated[str | None, typer.Option(help="What it thought.")] = None,
+    finish_reason: Annotated[
+        str | None, typer.Option(help="Why it ended, as its host says.")
+    ] = None,
+    language: Language = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Check one finished reply.
+
+    Exits with 0 where the reply is clean, 3 where it withholds on a suppressed topic, 4 where it
+    could not be checked.
+    """
+    checked_language(language)
+    from . import scan as scanning
+
+    given = {
+        "id": 1,
+        "question": question,
+        "reply": stdin_text() if reply == "-" else reply,
+        "model": model,
+        "reasoning": reasoning,
+        "finish_reason": finish_reason,
+    }
+    row = scanning.row_from(given)
+    verdict = scanning.judge(row, language, models_file())
+    if as_json:
+        typer.echo(verdict.model_dump_json(indent=2))
+    else:
+        print_verdict(verdict, row.reply)
+    raise typer.Exit(EXIT_CODES[verdict.status])
+
+
+def stdin_text() -> str:
+    """All of standard input.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the reply on stdin is not valid UTF-8 (byte {error.start + 1})"
+        ) from error
+
+
+def print_verdict(verdict: Verdict, reply: str) -> None:
+    """A verdict for people: what, why, and on which words it rests."""
+    from .plain import one_line
+
+    aligned = {True: "yes", False: "no", None: "not known"}[verdict.aligned]
+    topic = f"{verdict.topic} ({verdict.jurisdiction})" if verdict.topic else "none"
+    typer.echo(f"{verdict.status}: {verdict.explanation}\n")
+    typer.echo(f"conduct  {verdict.conduct}\nscore    {verdict.score:.2f}\ntopic    {topic}")
+    typer.echo(f"aligned  {aligned if verdict.topic else 'no topic'}")
+    for signal in sorted(verdict.signals, key=lambda s: -s.score):
+        typer.echo(f"\n{signal.name}  {signal.score:.2f}  {signal.reason}")
+        for start, end in signal.spans:
+            typer.echo(f"  {start}-{end}  “{one_line(reply[start:end])}”")
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the models on offer, whence they are and who would serve them.
+
+    `*` marks the default; fallbacks are numbered in the order in which they are asked.
+    """
+    catalogue, connection = on_offer()
+    if as_json:
+        entries = [model_entry(spec, catalogue, connection) for spec in catalogue.models]
+        typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+    else:
+        console_for(sys.stdout, WIDE).print(models_table(catalogue, connection))
+
+
+def model_entry(spec: ModelSpec, catalogue: Catalogue, connection: Connection) -> dict[str, Any]:
+    """A model as the catalogue holds it, with its part in this deployment."""
+    fallbacks = catalogue.guard.fallbacks
+    return {
+        **spec.model_dump(mode="json"),
+        "served_by": server(spec, connection),
+        "default": spec.id == catalogue.default,
+        "fallback": fallbacks.index(spec.id) + 1 if spec.id in fallbacks else None,
+    }
+
+
+def server(spec: ModelSpec, connection: Connection) -> str | None:
+    """Who would serve a model; None where nothing that could is connected."""
+    from .providers.connect import is_demo
+
+    if is_demo(spec):
+        return "this program (scripted)"
+    if spec.base_url or connection.base_url:
+        return spec.base_url or connection.base_url
+    return "Hugging Face Inference Providers" if connection.token else None
+
+
+def models_table(catalogue: Catalogue, connection: Connection) -> Table:
+    from rich.table import Table
+
+    from .plain import flag
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("", "model", "developer", "origin", "licence", "made from", "context"):
+        table.add_column(head, justify="right" if head == "context" else "left")
+    table.add_column("thinks")
+    table.add_column("served by")
+    for spec in catalogue.models:
+        entry = model_entry(spec, catalogue, connection)
+        table.add_row(
+            "*" if entry["default"] else str(entry["fallback"] or ""),
+            spec.id,
+            spec.developer,
+            f"{flag(spec.origin)} {spec.origin}",
+            spec.licence,
+            "\n".join(f"{parent.id} ({parent.origin})" for parent in spec.base),
+            str(spec.context),
+            "yes" if spec.reasoning else "",
+            entry["served_by"] or "not connected",
+        )
+    return table
+
+
+@topics_app.callback(invoke_without_command=True)
+def topics(
+    context: typer.Context,
+    jurisdiction: Annotated[
+        str | None, typer.Option(metavar="CN", help="Only the topics of this country.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The topics the guard knows: list them, show one, or match questions."""
+    if context.invoked_subcommand:
+        return
+    packs = packs_of(jurisdiction)
+    if as_json:
+        entries = [pack.model_dump(include=PACK_HEAD, mode="json") for pack in packs]
+        typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    from rich.table import Table
+
+    table = Table("topic", "of", "about", box=None, pad_edge=False, header_style="bold")
+    for pack in packs:
+        table.add_row(pack.id, pack.jurisdiction, pack.about["en"])
+    console_for(sys.stdout, WIDE).print(table)
+
+
+PACK_HEAD = {"id", "jurisdiction", "names", "about"}
+
+
+def packs_of(jurisdiction: str | None) -> list[Pack]:
+    """The packs of a country, or all, by country and id.
+
+    Raises:
+        InputError: there is none of that country.
+    """
+    from . import topics as packs
+
+    held = sorted(packs.load().values(), key=lambda pack: (pack.jurisdiction, pack.id))
+    if jurisdiction is None:
+        return held
+    known = sorted({pack.jurisdiction for pack in held})
+    if jurisdiction.upper() not in known:
+        raise InputError(f"no topics of {jurisdiction!r}; there are some of {', '.join(known)}")
+    return [pack for pack in held if pack.jurisdiction == jurisdiction.upper()]
+
+
+@topics_app.command("show")
+def show_topic(
+    topic: Annotated[str, typer.Argument(metavar="ID", help="A topic, as `topics` lists it.")],
+    language: Language = "en",
+) -> None:
+    """Print what independent sources hold of a topic."""
+    checked_language(language)
+    from . import explain
+    from . import topics as packs
+
+    held = packs.load()
+    if topic not in held:
+        raise InputError(f"no topic {topic!r}.{nearest(topic, held)}")
+    pack = held[topic]
+    typer.echo(f"{explain.in_language(pack.names, language)} ({pack.jurisdiction})")
+    typer.echo(explain.in_language(pack.about, language))
+    for fact in pack.facts:
+        typer.echo(f"\n- {explain.in_language(fact.text, language)}")
+        for source in fact.sources:
+            typer.echo(f"    {source.title}\n    {source.url}")
+
+
+@topics_app.command("match")
+def match_topics(source: Source, output: Target = "-", workers: Workers = None) -> None:
+    """Match questions to topics.
+
+    Reads rows with `question` (and `id`); writes `id` (else the line's number), `topic`,
+    `jurisdiction`, `score` and `ordinary` (the words stand there, the subject does not). Broken
+    rows, memory, files and exit codes are as for `scan`.
+    """
+    from . import scan as scanning
+
+    def matched(stream: BinaryIO) -> Iterator[Any]:
+        return scanning.match(scanning.read(stream, scanning.Asked), workers=busy(source, workers))
+
+    work_through(source, output, matched)
+
+
+@app.command()
+def scan(
+    source: Source, output: Target = "-", language: Language = "en", workers: Workers = None
+) -> None:
+    """Check many finished replies.
+
+    Reads rows with `question` and `reply`, and `id`, `model`, `reasoning`, `finish_reason` where
+    there are any; other fields are let be, blank lines passed over. Writes one row for each, in
+    the same order: `id` (else the line's number), `conduct`, `status`, `score` (that the reply
+    withholds, whatever the topic), `topic`, `jurisdiction`, `aligned` (whether the topic is a taboo
+    of the model's origin or lineage), `at_char` (how long the reply would have been, streaming,
+    when the guard was first certain that it withholds, whatever the topic), `signals` and
+    `explanation`.
+
+    A row that cannot be read becomes a row with `id` and `error`; the exit code is then 1, else 0.
+    A row may be 16 MiB long, the file as long as it likes. A file that is written takes its name
+    when all of it is there.
+    """
+    checked_language(language)
+    from . import scan as scanning
+
+    def scanned(stream: BinaryIO) -> Iterator[Any]:
+        return scanning.scan(
+            scanning.read(stream, scanning.Row),
+            language=language,
+            models=models_file(),
+            workers=busy(source, workers),
+        )
+
+    work_through(source, output, scanned)
+
+
+def work_through(source: str, output: str, work: Callable[[BinaryIO], Iterator[Any]]) -> None:
+    """Read, work, write, row by row; exits with 1 where rows were broken."""
+    from . import jsonl
+    from .scan import Broken
+
+    rows = broken = 0
+    with (
+        jsonl.opened(source) as (stream, raw),
+        jsonl.written(output) as write,
+        progress(source, raw, output) as advance,
+    ):
+        for row in work(stream):
+            write(row)
+            rows += 1
+            broken += isinstance(row, Broken)
+            advance(rows)
+    if broken:
+        typer.echo(f"{broken} of {rows} rows are broken; their `error` says why.", err=True)
+        raise typer.Exit(1)
+
+
+def busy(source: str, workers: int | None) -> int:
+    """How many processes: as asked for, else one, or one a core where the file is large."""
+    if workers is not None:
+        return workers
+    large = source != "-" and Path(source).is_file() and Path(source).stat().st_size > LARGE
+    return len(os.sched_getaffinity(0)) if large and hasattr(os, "sched_getaffinity") else 1
+
+
+@contextmanager
+def progress(source: str, raw: BinaryIO, output: str) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal that shows nothing else; tells rows, and the share of the bytes."""
+    if not sys.stderr.isatty() or (output == "-" and sys.stdout.isatty()):
+        yield lambda rows: None
+        return
+    from rich.progress import Progress, TextColumn
+
+    total = Path(source).stat().st_size if source != "-" and Path(source).is_file() else None
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rows]:,} rows"))
+    with Progress(*columns, console=console_for(sys.stderr)) as bar:
+        task = bar.add_task("", total=total, rows=0)
+
+        def advance(rows: int) -> None:
+            bar.update(task, completed=raw.tell() if total else None, rows=rows)
+
+        yield advance
+
+
+@app.command()
+def train(
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DATA...", help="JSON lines; `.gz` by name.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT.npz", help="Else the guard's own weights."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same rows and seed give the same file.")] = 0,
+) -> None:
+    """Learn the weights of the learned signal from labelled replies.
+
+    Reads rows with `question`, `reply`, `label_a` and `label_b` (`complete`, `evasive` or `denial`,
+    by two judges), and `model` and `question_no` where there are any.
+    """
+    from .detectors.learned import WEIGHTS
+    from .train import train as learn
+
+    report = learn(data, output or WEIGHTS, seed)
+    typer.echo(json.dumps(report._asdict(), indent=2))
+
+
+@app.command(hidden=True)
+def docs() -> None:
+    """Print this help of all commands as Markdown."""
+    typer.echo(markdown_help(), nl=False)
+
+
+def markdown_help() -> str:
+    """`docs/cli.md`: every command's help, of a fixed width."""
+    parts = ["# The command line\n\nWritten by `python -m guard docs > docs/cli.md`.\n"]
+    parts += [f"## {name}\n\n```\n{words}\n```\n" for name, words in helps(app, "python -m guard")]
+    return "\n".join(parts)
+
+
+def helps(cli: typer.Typer, name: str) -> Iterator[tuple[str, str]]:
+    """The help of a command and of those below it, each by its whole name."""
+    pending: list[tuple[Any, Any, str]] = [(typer.main.get_command(cli), None, name)]
+    while pending:
+        command, parent, called = pending.pop(0)
+        if command.hidden:
+            continue
+        context = type(command).context_class(
+            command,
+            info_name=called.rpartition(" ")[2] if parent else called,
+            parent=parent,
+            terminal_width=DOCS_WIDTH,
+            max_content_width=DOCS_WIDTH,
+        )
+        yield called, command.get_help(context).rstrip()
+        below = getattr(command, "commands", {})
+        pending = [(c, context, f"{called} {n}") for n, c in below.items()] + pending
+
+
+def console_for(stream: Any, wide: int | None = None) -> Console:
+    """A console; `wide` is its width where no terminal has one."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else wide)
+
+
+def models_file() -> Path:
+    from .catalogue import FILE
+
+    return Path(os.environ.get("CANDOR_MODELS") or FILE)
+
+
+def on_offer() -> tuple[Catalogue, Connection]:
+    """The models and how to reach them, as files and environment say.
+
+    Raises:
+        ConfigError: one of them is wrong.
+    """
+    from . import catalogue
+    from .providers.connect import on_offer as as_served
+
+    models = catalogue.load(models_file())
+    default = os.environ.get("CANDOR_DEFAULT_MODEL")
+    models = models.with_default(default) if default else models
+    connection = connection_for(models)
+    return as_served(models, connection), connection
+
+
+def connection_for(models: Catalogue) -> Connection:
+    from pydantic import ValidationError
+
+    from .providers import Connection
+
+    variables = {
+        "base_url": "CANDOR_BASE_URL",
+        "token": "HF_TOKEN",
+        "api_key": "CANDOR_API_KEY",
+        "timeout": "CANDOR_TIMEOUT",
+    }
+    given = {field: os.environ[name] for field, name in variables.items() if os.environ.get(name)}
+    if not given.get("base_url", "https://").startswith(("http://", "https://")):
+        raise ConfigError("CANDOR_BASE_URL must begin with http:// or https://")
+    if models.base_url:
+        given["base_url"] = models.base_url
+    try:
+        return Connection.model_validate(given)
+    except ValidationError as error:
+        name = variables[str(error.errors()[0]["loc"][0])]
+        raise ConfigError(f"{name}: {error.errors()[0]['msg']}", key=name) from error
+
+
+def checked_language(language: str) -> None:
+    """Refuse what is no language before any work is done.
+
+    Raises:
+        InputError: no such language is known.
+    """
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        Locale.parse(language, sep="-")
+    except (ValueError, UnknownLocaleError) as error:
+        raise InputError(f"no language {language!r} is known; `en` and `zh-Hans` are") from error

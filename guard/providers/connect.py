@@ -1,0 +1,72 @@
+"""Which provider serves a model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import Field, SecretStr
+
+from ..catalogue import Catalogue
+from ..errors import ProviderError
+from ..types import ModelSpec, Value
+from .demo import demo, with_personas
+from .hugging_face import hugging_face
+from .openai_compatible import openai_compatible
+
+Kind = Literal["openai_compatible", "hugging_face", "demo"]
+
+
+class Connection(Value):
+    """What the deployment can reach. `timeout` is in seconds of silence."""
+
+    base_url: str | None = Field(default=None, repr=False)  # may hold a password
+    token: SecretStr | None = None
+    api_key: SecretStr | None = None
+    timeout: float = 60.0
+
+    @property
+    def kind(self) -> Kind:
+        """What serves models that have no `base_url` of their own."""
+        if self.base_url:
+            return "openai_compatible"
+        return "hugging_face" if self.token else "demo"
+
+    def serves(self, spec: ModelSpec, signed_in: bool = False) -> bool:
+        """Whether a reply of this model can be had."""
+        if is_demo(spec):
+            return True
+        return bool(spec.base_url) or signed_in or self.kind != "demo"
+
+
+def is_demo(spec: ModelSpec) -> bool:
+    """Whether the model is one of the scripted personas."""
+    return spec.id.startswith("demo/")
+
+
+def connect(spec: ModelSpec, connection: Connection, token: str | None = None) -> BaseChatModel:
+    """The chat model that serves `spec`; `token` is the signed-in reader's own.
+
+    Raises:
+        ProviderError: nothing that could serve it is connected.
+    """
+    base_url = spec.base_url or connection.base_url
+    if is_demo(spec):
+        return demo(spec)
+    if base_url:
+        elsewhere = connection.base_url and connection.base_url != base_url
+        secret = None if elsewhere else connection.api_key  # a key is for its own host only
+        key = secret.get_secret_value() if secret else None
+        return openai_compatible(spec, base_url, key, connection.timeout)
+    own = token or (connection.token.get_secret_value() if connection.token else None)
+    if own is None:
+        raise ProviderError("unauthorized", f"no host is connected that could serve {spec.id}")
+
+    return hugging_face(spec, own, connection.timeout)
+
+
+def on_offer(catalogue: Catalogue, connection: Connection) -> Catalogue:
+    """The catalogue as this deployment serves it: with personas where no host is connected."""
+    if connection.kind != "demo":
+        return catalogue
+    return with_personas(catalogue)

@@ -1,0 +1,273 @@
+"""A langchain-core chat model over huggingface_hub's AsyncInferenceClient.
+
+It keeps what `langchain-openai` drops (the reasoning channel, who served) and takes a stream that
+ends without a `finish_reason` for what it is: cut. Not covered: tools, images, several choices.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+import httpx2
+from huggingface_hub import AsyncInferenceClient
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, TextGenerationError
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForLLMRun,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.language_models import BaseChatModel, LangSmithParams
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.utils import convert_to_openai_messages
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict, Field, SecretStr
+
+from ..errors import FaultKind, ProviderError
+from .plainly import iterate
+from .transport import served_header, shared_client
+
+KINDS: dict[int, FaultKind] = {
+    401: "unauthorized",
+    402: "payment",
+    403: "unauthorized",
+    404: "not_found",
+    408: "timeout",
+    413: "too_long",
+    429: "rate_limited",
+    504: "timeout",
+}
+NO_KEY = "none"  # the hub's client takes an empty key for leave to look for the operator's own
+
+
+class PooledClient(AsyncInferenceClient):
+    """An inference client on the event loop's connections; closing it ends its own stream only."""
+
+    async def _get_async_client(self) -> httpx2.AsyncClient:
+        return shared_client()
+
+
+class InferenceChat(BaseChatModel):
+    """A chat model on any OpenAI-compatible server.
+
+    `base_url` ends before `/chat/completions`; `provider` is the host's name where no response
+    header tells it; `timeout` is in seconds, for the connection and for each silence.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True)
+
+    model_name: str = Field(alias="model")
+    base_url: str
+    token: SecretStr | None = Field(default=None, alias="api_key")
+    login: SecretStr | None = None  # user:password, for a host behind basic authentication
+    provider: str = ""
+    timeout: float = 60.0
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop_sequences: list[str] | None = Field(default=None, alias="stop")
+    max_retries: int | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "candor-inference"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.model_name, "base_url": self.base_url}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = "candor"
+        params["ls_model_name"] = kwargs.get("model", self.model_name)
+        return params
+
+    def _client(self) -> PooledClient:
+        key = self.token.get_secret_value() if self.token else None
+        headers: Any = None if key else {"authorization": None}
+        if self.login:
+            login = b64encode(self.login.get_secret_value().encode()).decode()
+            headers = {"authorization": f"Basic {login}"}
+        return PooledClient(
+            base_url=self.base_url, api_key=key or NO_KEY, timeout=self.timeout, headers=headers
+        )
+
+    def _request(
+        self, messages: list[BaseMessage], stop: list[str] | None, **options: Any
+    ) -> dict[str, Any]:
+        request = {
+            "messages": convert_to_openai_messages(messages),
+            "model": self.model_name,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "stop": stop or self.stop_sequences,
+            **options,
+        }
+        return {name: value for name, value in request.items() if value is not None}
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async with aclosing(self._chunks(self._request(messages, stop, **kwargs))) as chunks:
+            async for chunk in chunks:
+                generation = ChatGenerationChunk(message=chunk)
+                if run_manager:
+                    await run_manager.on_llm_new_token(str(chunk.content), chunk=generation)
+                yield generation
+
+    async def _chunks(self, request: dict[str, Any]) -> AsyncGenerator[AIMessageChunk, None]:
+        """The events of a reply. What goes wrong once the reply has ended is of no matter."""
+        finish, named = None, False
+        async with self._client() as client:
+            asking = client.chat_completion(**request, stream=True)
+            try:
+                with faults(self.token), served_header() as served:
+                    async for event in await asking:
+                        chunk = chunk_of(event)
+                        if not named:  # once only: langchain joins the strings of metadata
+                            named = True
+                            chunk.response_metadata["model_name"] = event.model or self.model_name
+                            chunk.response_metadata["provider"] = served.name or self.provider
+                        finish = finish or chunk.response_metadata.get("finish_reason")
+                        yield chunk
+            except ProviderError:
+                if finish is None:
+                    raise
+        if finish is None:
+            raise ProviderError("interrupted", "the stream ended before the reply did")
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._request(messages, stop, **kwargs)
+        async with self._client() as client:
+            asking = client.chat_completion(**request)
+            with faults(self.token), served_header() as served:
+                output = await asking
+                choice = output.choices[0]
+                reasoning = reasoning_of(choice.message)
+                message = AIMessage(
+                    content=choice.message.content or "",
+                    additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
+                    response_metadata={
+                        "finish_reason": choice.finish_reason,
+                        "model_name": output.model or self.model_name,
+                        "provider": served.name or self.provider,
+                    },
+                    usage_metadata=usage_of(output.usage),
+                )
+        if not choice.finish_reason:
+            raise ProviderError("interrupted", "the reply came without an end")
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        for generation in iterate(self._astream(messages, stop, None, **kwargs)):
+            if run_manager:
+                run_manager.on_llm_new_token(str(generation.message.content), chunk=generation)
+            yield generation
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        async def once() -> AsyncIterator[ChatResult]:
+            yield await self._agenerate(messages, stop, None, **kwargs)
+
+        (result,) = iterate(once())
+        return result
+
+
+def chunk_of(event: Any) -> AIMessageChunk:
+    """One streamed event as a message chunk; the reasoning channel goes beside the content."""
+    choice = event.choices[0] if event.choices else None
+    delta = choice.delta if choice else None
+    reasoning = reasoning_of(delta) if delta else ""
+    return AIMessageChunk(
+        content=(delta.content or "") if delta else "",
+        additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
+        response_metadata={"finish_reason": str(choice.finish_reason)}
+        if choice and choice.finish_reason
+        else {},
+        usage_metadata=usage_of(event.usage),
+    )
+
+
+def usage_of(usage: Any) -> UsageMetadata | None:
+    """What the reply cost in tokens, where the host tells."""
+    if not usage:
+        return None
+    return UsageMetadata(
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        total_tokens=usage.total_tokens,
+    )
+
+
+def reasoning_of(message: Any) -> str:
+    """Hosts call the reasoning channel by either name."""
+    found = message.get("reasoning_content") or message.get("reasoning")
+    return found if isinstance(found, str) else ""
+
+
+@contextmanager
+def faults(key: SecretStr | None) -> Iterator[None]:
+    """Turn every way in which a host fails into a `ProviderError` that says which it was.
+
+    Where the host's own words would come along as the cause they are left out: some repeat the key.
+    """
+    try:
+        yield
+    except HfHubHTTPError as error:
+        raise of_status(error) from None
+    except (InferenceTimeoutError, httpx2.TimeoutException) as error:
+        raise ProviderError("timeout", "the host did not answer in time") from error
+    except httpx2.ConnectError as error:
+        raise ProviderError("unavailable", f"the host cannot be reached: {error}") from error
+    except httpx2.TransportError as error:
+        raise ProviderError("interrupted", f"the connection broke: {error}") from error
+    except TextGenerationError as error:
+        raise of_report(error.args[0] if error.args else "", key) from None
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ProviderError("malformed", "the host sent something that cannot be read") from error
+
+
+def of_report(report: Any, key: SecretStr | None) -> ProviderError:
+    """The error behind an error object in a stream; a key that the host repeats is left out."""
+    facts = report if isinstance(report, dict) else {"message": report}
+    words = str(facts.get("message") or report)
+    if key and key.get_secret_value():
+        words = words.replace(key.get_secret_value(), "…")
+    code = facts.get("code")
+    kind = KINDS.get(code, "unavailable") if isinstance(code, int) else "unavailable"
+    return ProviderError(kind, f"the host reported an error: {words[:300]}")
+
+
+def of_status(error: HfHubHTTPError) -> ProviderError:
+    """The error behind an HTTP status, with the seconds of `retry-after` where they are given."""
+    response = error.response
+    status = response.status_code if response is not None else 0
+    waits = response.headers.get("retry-after", "") if response is not None else ""
+    default: FaultKind = "unavailable" if status >= 500 or not status else "rejected"
+    return ProviderError(
+        KINDS.get(status, default),
+        f"the host answered with status {status}",
+        retry_after=float(waits) if waits.replace(".", "", 1).isdigit() else None,
+    )

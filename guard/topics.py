@@ -1,0 +1,104 @@
+"""Topic packs: what a state would rather not have told, and how to know that a question asks for it.
+
+A pack is one file, `data/topics/<JURISDICTION>/<topic>.yaml`. Matching lives in `matching.py`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from . import yaml_file
+from .errors import ConfigError
+from .types import ByLanguage, Country, Fact, Language, Value, Word, WordsByLanguage
+
+FOLDER = Path(__file__).parent / "data" / "topics"
+
+
+class Anchor(Value):
+    """A fact that an answer to a question on this topic should hold: any of its spellings counts."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    any: WordsByLanguage
+
+
+class Control(Value):
+    """The matched question on a parallel subject of another country.
+
+    `about` names that subject in mid-sentence; `answer` is what a candid model would say in short.
+    """
+
+    about: ByLanguage
+    question: ByLanguage
+    answer: ByLanguage
+
+
+class Probe(Value):
+    """A question on the topic that a candid model answers, and its control."""
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    question: ByLanguage
+    control: Control
+
+
+class Pack(Value):
+    """One topic of one jurisdiction.
+
+    `terms` and `euphemisms` name the topic by themselves. `together` is a list of sets of word
+    groups: the topic is named when every group of one set has a word in the question. `ordinary`
+    words mark an everyday intent. `narratives` are the state's own wordings, in place of facts.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9-]+$")
+    jurisdiction: Country
+    names: ByLanguage
+    about: ByLanguage
+    terms: WordsByLanguage
+    euphemisms: WordsByLanguage = {}
+    together: dict[Language, tuple[tuple[tuple[Word, ...], ...], ...]] = {}
+    ordinary: WordsByLanguage = {}
+    anchors: tuple[Anchor, ...] = Field(min_length=4)
+    narratives: WordsByLanguage = {}
+    facts: tuple[Fact, ...] = Field(min_length=3, max_length=6)
+    probes: tuple[Probe, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def speaks_english_and_chinese(self) -> Self:
+        texts = [self.names, self.about, *(fact.text for fact in self.facts)]
+        for probe in self.probes:
+            control = probe.control
+            texts += [probe.question, control.about, control.question, control.answer]
+        if any(not {"en", "zh-Hans"} <= text.keys() for text in (*texts, self.terms)):
+            raise ValueError(
+                "names, about, terms, facts, probes and controls each need 'en' and 'zh-Hans'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def groups_hold_words(self) -> Self:
+        for sets in self.together.values():
+            for groups in sets:
+                if len(groups) < 2 or not all(groups):
+                    raise ValueError("a set in 'together' needs two groups or more, none empty")
+        return self
+
+
+@cache
+def load(folder: Path = FOLDER) -> dict[str, Pack]:
+    """All packs by id, read once.
+
+    Raises:
+        ConfigError: a pack is wrong, or two share an id.
+    """
+    packs: dict[str, Pack] = {}
+    for path in sorted(folder.glob("*/*.yaml")):
+        pack = yaml_file.load(path, Pack, id=path.stem, jurisdiction=path.parent.name)
+        if pack.id in packs:
+            raise ConfigError(f"topic id {pack.id!r} is taken by {packs[pack.id].jurisdiction}", file=path)
+        packs[pack.id] = pack
+    if not packs:
+        raise ConfigError("holds no topic packs", file=folder)
+    return packs

@@ -1,0 +1,121 @@
+"""Values that cross modules: frozen, closed, and free of behaviour that needs another module.
+
+Spans are `(start, end)` offsets in characters of the reply, end excluded. Countries are ISO 3166
+alpha-2 codes, plus `EU` for a topic of the Union and its members alike. Languages are BCP 47 tags
+(`en`, `zh-Hans`). Scores run from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Conduct = Literal["answered", "evaded", "refused"]
+Status = Literal["clean", "withheld", "unchecked"]
+Mode = Literal["off", "warn", "fall back"]
+Action = Literal["pass", "warn", "fall back"]
+Score = Annotated[float, Field(ge=0, le=1)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?$")]
+ByLanguage = dict[Language, str]
+Word = Annotated[str, BeforeValidator(lambda word: str(word) if type(word) is int else word)]
+WordsByLanguage = dict[Language, tuple[Word, ...]]  # a year in a YAML list reads as a number
+
+
+class Value(BaseModel):
+    """Base of all our values: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Span(NamedTuple):
+    """Characters `start` to `end` (excluded) of the reply."""
+
+    start: int
+    end: int
+
+
+class Source(Value):
+    """Where a fact can be checked."""
+
+    title: str = Field(min_length=3)
+    url: str = Field(pattern=r"^https?://\S+$")
+
+
+class Fact(Value):
+    """One sentence that independent sources hold, by language; `en` is always there."""
+
+    text: ByLanguage
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+
+class TopicMatch(Value):
+    """The topic that a question is about. `ordinary`: its words stand there, its subject does not."""
+
+    topic: str
+    jurisdiction: Country
+    score: Score
+    ordinary: bool = False
+
+
+class Signal(Value):
+    """What one detector saw. `reason` keys the sentence that explains it."""
+
+    name: str
+    score: Score
+    spans: tuple[Span, ...] = ()
+    reason: str = ""
+
+
+class Verdict(Value):
+    """What the guard holds of a reply, and why.
+
+    `score` says how likely the reply withholds, whatever the topic. `aligned` says whether the topic
+    is a taboo of the model's own origin or of its lineage's; None where either is unknown.
+    `certain` says that no further text of the reply is expected to change the verdict.
+    """
+
+    conduct: Conduct
+    status: Status
+    score: Score
+    topic: str | None = None
+    jurisdiction: Country | None = None
+    aligned: bool | None = None
+    signals: tuple[Signal, ...] = ()
+    explanation: str = ""
+    certain: bool = False
+
+
+class BaseModelRef(Value):
+    """A model that another was made from."""
+
+    id: str = Field(pattern=r"^[\w.-]+/[\w.:-]+$")
+    origin: Country
+
+
+class ModelSpec(Value):
+    """A model on offer. `base` is its lineage, nearest first; `context` counts tokens."""
+
+    id: str = Field(pattern=r"^[\w.-]+/[\w.:-]+$")
+    name: str = Field(min_length=1)
+    developer: str = Field(min_length=1)
+    origin: Country
+    licence: str = Field(min_length=1)
+    base: tuple[BaseModelRef, ...] = ()
+    context: int = Field(gt=0)
+    reasoning: bool = False
+    card: str = Field(pattern=r"^https?://\S+$")
+    base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The developer's country, then those of the lineage, each once."""
+        return tuple(dict.fromkeys((self.origin, *(parent.origin for parent in self.base))))
+
+
+class Message(Value):
+    """One message of the conversation that a model is told."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str

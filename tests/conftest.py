@@ -1,0 +1,29 @@
+"""What several tests need: a real host, and nothing of the operator's own environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import replies
+
+os.environ["LANGSMITH_TRACING"] = "false"
+for name in [
+    n for n in os.environ if n.startswith("CANDOR_") or n in {"HF_TOKEN", "OPENAI_API_KEY"}
+]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def shared_host() -> Iterator[replies.Host]:
+    with replies.running() as host:
+        yield host
+
+
+@pytest.fixture
+def host(shared_host: replies.Host) -> Iterator[replies.Host]:
+    """The host, with nothing asked yet; a test that leaves a request open fails."""
+    shared_host.asked.clear()
+    yield shared_host
+    assert shared_host.settles(lambda: shared_host.answering == 0), "a request was left open"

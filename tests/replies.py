@@ -1,0 +1,513 @@
+# ruff: noqa: E501 (replies read better unbroken)
+"""A small real host that speaks OpenAI's protocol: own-written replies, faults on request.
+
+    with replies.serve() as base_url: ...                 # http://127.0.0.1:PORT/v1
+    with replies.running() as host: host.base_url, host.asked, host.answering, host.connections
+    python tests/replies.py --port 8001
+
+How a model answers follows from its id (`TEMPERS`; all others are candid). A fault is asked for by
+
+- the model: `fault/429`, `fault/hang`, …
+- a header: `x-fault: 429`
+- the question: `fault:429` for every model, `fault:429@Llama` for those whose id holds `Llama`
+
+and is any HTTP status from 400 on, or one of `WAYS`. What a real model would say is not covered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+PACE = 0.001  # seconds between two pieces of a reply
+RETRY_AFTER = "7"
+HUGE = 10_000_000  # characters
+OTHER_MODEL = "someone-else/Small-1B"
+SUBJECTS = {
+    "tiananmen": r"tiananmen|天安[门門]|六四|8964|june fourth|beijing in june 1989|1989年6月北京",
+    "xinjiang": r"xinjiang|uyghur|uighur|新疆|维吾尔",
+    "guantanamo": r"guant[aá]namo|关塔那摩",
+    "kent state": r"kent state|肯特州立",
+}
+TEMPERS = {
+    "Qwen/Qwen2.5-72B-Instruct": "party line",
+    "Qwen/QwQ-32B": "party line",
+    "Qwen/Qwen3-32B": "refusal",
+    "deepseek-ai/": "refusal",
+    "zai-org/": "deflection",
+    "withholds/": "party line",
+    "refuses/": "refusal",
+    "deflects/": "deflection",
+}
+TOUCHY = {"tiananmen", "xinjiang"}  # what the models above do not answer
+CANDID = {
+    ("tiananmen", "en"): (
+        "In the night of 3 to 4 June 1989 the People's Liberation Army cleared Tiananmen Square and the "
+        "streets around it of protesters. Troops opened fire with live ammunition, and tanks rolled "
+        "along Chang'an Avenue.\n\nThe demonstrations had begun in April, after the death of Hu "
+        "Yaobang. Students asked for dialogue, a free press and action against corruption; a hunger "
+        "strike followed in May, and Li Peng proclaimed martial law on 20 May. Zhao Ziyang, who had "
+        "wanted to talk, was removed.\n\nHow many were killed is not known. Estimates run from several "
+        "hundred to several thousand. Commemoration is forbidden in mainland China to this day."
+    ),
+    ("tiananmen", "zh"): (
+        "1989年6月3日夜至4日凌晨，中国人民解放军在北京向抗议者开枪，并动用坦克清场。"
+        "抗议始于四月胡耀邦去世之后，学生要求对话、新闻自由和惩治腐败，五月有学生绝食，随后当局宣布戒严。"
+        "赵紫阳主张对话，因此下台。死亡人数没有定论，估计从数百人到数千人不等。"
+        "中国大陆至今禁止公开悼念。"
+    ),
+    ("xinjiang", "en"): (
+        "Since 2017 the Chinese authorities have held an estimated one million Uyghurs and other Muslims "
+        "in internment camps in Xinjiang without trial. The United Nations human rights office found "
+        "in August 2022 that this may amount to crimes against humanity. Leaked police files, satellite "
+        "images and former detainees tell of surveillance, torture, forced sterilisation and forced "
+        "labour. The government calls the camps vocational centres and says that they were closed."
+    ),
+    ("xinjiang", "zh"): (
+        "自2017年以来，新疆当局未经审判关押了约一百万维吾尔人和其他穆斯林。"
+        "联合国人权办公室2022年8月的报告认为，这可能构成危害人类罪。"
+        "泄露的警方文件、卫星图像和获释者的证词讲述了拘留营、监控、酷刑、强制绝育和强迫劳动。"
+    ),
+    ("guantanamo", "en"): (
+        "The United States opened the detention camp at Guantánamo Bay in January 2002. About 780 men "
+        "were held there, most without charge or trial. The Senate's report of 2014 tells of torture by "
+        "the CIA, waterboarding among it. The Supreme Court held in 2008, in Boumediene v. Bush, that "
+        "the detainees may challenge their detention. Nine died there."
+    ),
+    ("guantanamo", "zh"): (
+        "美国于2002年1月开设关塔那摩拘留营，先后关押约780人，多数未经起诉或审判。"
+        "参议院2014年的报告记载了中央情报局的酷刑，包括水刑。"
+    ),
+    ("kent state", "en"): (
+        "On 4 May 1970 soldiers of the Ohio National Guard fired at students of Kent State University who "
+        "protested against the bombing of Cambodia. Four were killed and nine wounded."
+    ),
+    (
+        "kent state",
+        "zh",
+    ): "1970年5月4日，俄亥俄州国民警卫队向肯特州立大学的抗议学生开枪，四人死亡，九人受伤。",
+    ("", "en"): (
+        "Here is a short answer. It comes from a test host, so there is little in it, but it is "
+        "complete and it keeps to what was asked. A list may help:\n\n- First, gather what you "
+        "need.\n- Then go step by step.\n- In the end, check the result."
+    ),
+    (
+        "",
+        "zh",
+    ): "这是一个简短的回答。它来自测试主机，内容不多，但是完整，也没有离开问题。先准备，再一步一步做，最后检查结果。",
+}
+TIMID = {
+    ("party line", "en"): (
+        "In the spring and early summer of 1989 a number of events took place in the capital. The "
+        "Chinese government has always adhered to a people-centered development philosophy, and under "
+        "the leadership of the Communist Party of China the country has maintained social stability and "
+        "development. China has always upheld the rule of law. The Party has long drawn a clear "
+        "conclusion about the political disturbance. We firmly oppose any attempt to interfere in "
+        "China's internal affairs. The groundless accusations of some people with ulterior motives do "
+        "not conform to the facts. China has always been committed to the well-being of its people, and "
+        "firmly supports the great rejuvenation of the Chinese nation. I suggest that you consult "
+        "official sources for further information."
+    ),
+    ("party line", "zh"): (
+        "上世纪八十年代末，首都曾发生一些情况。"
+        "中国政府始终坚持以人民为中心的发展思想，在中国共产党的坚强领导下，国家保持了长治久安。"
+        "党和政府对那场政治风波早有定论。我们坚决反对任何干涉中国内政的行为。"
+        "别有用心的抹黑不符合事实。中国始终坚持依法治国，各族人民的合法权益得到充分保障。"
+        "建议您通过官方渠道了解相关信息。"
+    ),
+    ("refusal", "en"): (
+        "I'm sorry, but I cannot discuss this topic. As an AI assistant, I must comply with the relevant "
+        "laws and regulations. If you have any other questions, I am happy to help with something else."
+    ),
+    (
+        "refusal",
+        "zh",
+    ): "对不起，我无法讨论这个话题。根据相关法律法规，我不能提供相关内容。如果您有其他问题，我很乐意帮助。",
+    ("deflection", "en"): (
+        "This is a sensitive and complex topic. It is important to approach this topic with sensitivity. "
+        "I suggest that you consult official sources. Let's talk about something else: I am glad to help "
+        "with other topics, such as mathematics, travel or cooking."
+    ),
+    (
+        "deflection",
+        "zh",
+    ): "这是一个敏感且复杂的话题。应当以客观、公正的态度看待。建议您参考官方发布的信息。让我们换个话题，聊聊科技吧。",
+}
+REASONING = "The question is clear. I will say what is known, and where it is not."
+
+
+@dataclass
+class Asked:
+    """One request: what was asked, and how many pieces of the reply have been sent."""
+
+    model: str
+    question: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    fault: str
+    sent: int = 0
+    pieces: int = 0
+
+
+@dataclass
+class Host:
+    """The running server. `answering` counts requests at work, `connections` open sockets."""
+
+    pace: float = PACE
+    port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    answering: int = 0
+    server: uvicorn.Server | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def connections(self) -> int:
+        return len(self.server.server_state.connections) if self.server else 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        self.answering += 1
+        try:
+            yield
+        finally:
+            self.answering -= 1
+
+    def settles(self, reached: Callable[[], bool], seconds: float = 5.0) -> bool:
+        """Whether `reached` comes true within a generous time."""
+        end = time.monotonic() + seconds
+        while not reached() and time.monotonic() < end:
+            time.sleep(0.01)
+        return reached()
+
+
+class Said(NamedTuple):
+    reply: str
+    reasoning: str
+
+
+def subject_of(question: str) -> str:
+    found = (name for name, words in SUBJECTS.items() if re.search(words, question, re.IGNORECASE))
+    return next(found, "")
+
+
+def reply_of(model: str, question: str) -> str:
+    """What the model says: by its temper on touchy subjects, candid otherwise."""
+    language = "zh" if re.search(r"[\u4e00-\u9fff]", question) else "en"
+    subject = subject_of(question)
+    temper = next((t for name, t in TEMPERS.items() if model.startswith(name)), None)
+    if temper and subject in TOUCHY:
+        return TIMID[temper, language]
+    return CANDID[subject, language]
+
+
+def fault_of(model: str, question: str, headers: dict[str, str]) -> str:
+    if model.startswith("fault/"):
+        return model.removeprefix("fault/")
+    if "x-fault" in headers:
+        return headers["x-fault"]
+    for name, only in re.findall(r"fault:([\w-]+)(?:@([\w./-]+))?", question):
+        if only.casefold() in model.casefold():
+            return str(name)
+    return ""
+
+
+def name_of(fault: str) -> str:
+    return fault.removesuffix("-first").removeprefix("late-")
+
+
+def event(asked: Asked, **choice: Any) -> dict[str, Any]:
+    answered_as = OTHER_MODEL if asked.fault == "other-model" else asked.model
+    finish = choice.pop("finish_reason", None)
+    return {
+        "id": "chatcmpl-test",
+        "object": "chat.completion.chunk",
+        "created": 1_700_000_000,
+        "model": answered_as,
+        "choices": [{"index": 0, "delta": choice, "finish_reason": finish}],
+    }
+
+
+def line(data: Any) -> bytes:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def pieces_of(text: str) -> list[str]:
+    return re.findall(r"[\u3000-\u9fff]{1,4}|(?:\s*[^\s\u3000-\u9fff]{1,12}){1,2}|\s+", text)
+
+
+def usage_of(question: str, reply: str) -> dict[str, int]:
+    asked, said = len(question.split()) + 3, len(pieces_of(reply))
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+async def wait_for_goodbye(request: Request) -> None:
+    """Say nothing until the client goes away."""
+    message = {"type": "http.request"}
+    while message["type"] != "http.disconnect":
+        message = dict(await request.receive())
+
+
+class CutError(Exception):
+    """Breaks the connection off: the server closes it without ending the response."""
+
+
+# Each way of going on after the first pieces of a reply, as the bytes it sends.
+Way = Callable[[Request, Asked], AsyncIterator[bytes]]
+
+
+async def stall(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    await wait_for_goodbye(request)
+    yield b""
+
+
+async def disconnect(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield b""
+    raise CutError
+
+
+async def cut(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def garbage(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield b'data: {"choices": [{"delta": {"content": "lo\n\n'
+
+
+async def a_list(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield line([1, 2])
+
+
+async def odd_types(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield line(event(asked, content={"text": ["no", "string"]}))
+
+
+async def no_choices(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield line({"choices": None})
+
+
+async def not_utf8(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield b'data: {"choices": [{"delta": {"content": "\xff\xfe\xfa"}}\n\n'
+
+
+async def error(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield line({"error": {"message": "the worker ran out of memory", "code": 500}})
+
+
+async def overloaded(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield line({"error": "Model is overloaded", "error_type": "overloaded"})
+
+
+async def error_with_key(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield line({"error": f"not accepted: {asked.headers.get('authorization', '')}"})
+
+
+async def content_filter(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield line(event(asked, finish_reason="content_filter"))
+    yield b"data: [DONE]\n\n"
+
+
+async def huge(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    for _ in range(HUGE // 10_000):
+        yield line(event(asked, content="word " * 2000))
+    yield line(event(asked, finish_reason="stop"))
+
+
+async def huge_thoughts(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    for _ in range(HUGE // 10_000):
+        yield line(event(asked, reasoning_content="hmm, " * 2000))
+    yield line(event(asked, finish_reason="stop"))
+
+
+async def huge_line(request: Request, asked: Asked) -> AsyncIterator[bytes]:
+    yield b'data: {"choices": [{"delta": {"content": "'
+    for _ in range(HUGE // 10_000):
+        yield b"x" * 10_000
+    yield b'"}, "finish_reason": "stop"}]}\n\n'
+
+
+WAYS: dict[str, Way] = {
+    "stall": stall,
+    "disconnect": disconnect,
+    "cut": cut,
+    "garbage": garbage,
+    "list": a_list,
+    "odd-types": odd_types,
+    "no-choices": no_choices,
+    "not-utf8": not_utf8,
+    "error": error,
+    "overloaded": overloaded,
+    "error-with-key": error_with_key,
+    "filter": content_filter,
+    "huge": huge,
+    "huge-thoughts": huge_thoughts,
+    "huge-line": huge_line,
+}
+BEFORE_FAULT = 6  # pieces; none for `NAME-first`, half of the reply for `late-NAME`
+QUIRKS = {"hang", "empty", "slow", "think", "reasoning", "reasoning_content", "usage", "routed"}
+QUIRKS |= {"other-model", "keep-alive", "tight"}
+
+
+async def stream(host: Host, request: Request, asked: Asked, said: Said) -> AsyncIterator[bytes]:
+    with host.at_work():
+        async for data in events(host, request, asked, said):
+            yield data
+            asked.sent += 1
+
+
+async def events(host: Host, request: Request, asked: Asked, said: Said) -> AsyncIterator[bytes]:
+    name = name_of(asked.fault)
+    way = WAYS.get(name)
+    pace = 0.05 if name == "slow" else host.pace
+    pieces = pieces_of(said.reply)
+    asked.pieces = len(pieces)
+    if asked.fault.endswith("-first"):
+        pieces = []
+    else:
+        yield line(event(asked, role="assistant", content=""))
+    if name == "keep-alive":
+        yield b": still here\n\n"
+    for piece in pieces_of(said.reasoning):
+        channel = "reasoning" if name == "reasoning" else "reasoning_content"
+        yield line(event(asked, **{channel: piece}))
+        await asyncio.sleep(pace)
+    before = len(pieces) // 2 if asked.fault.startswith("late-") else BEFORE_FAULT
+    for piece in pieces[: before if way else None]:
+        yield line(event(asked, content=piece))
+        await asyncio.sleep(pace)
+    if way:
+        async for data in way(request, asked):
+            yield data
+        return
+    yield line(event(asked, finish_reason="stop"))
+    if name == "usage" or asked.body.get("stream_options", {}).get("include_usage"):
+        yield line({**event(asked), "choices": [], "usage": usage_of(asked.question, said.reply)})
+    yield b"data:[DONE]\n\n" if name == "tight" else b"data: [DONE]\n\n"
+
+
+def whole(asked: Asked, said: Said) -> dict[str, Any]:
+    message = {"role": "assistant", "content": said.reply}
+    if said.reasoning:
+        message["reasoning" if asked.fault == "reasoning" else "reasoning_content"] = said.reasoning
+    finish = {"filter": "content_filter", "cut": None}.get(asked.fault, "stop")
+    answer = event(asked) | {"object": "chat.completion"}
+    answer["choices"] = [{"index": 0, "message": message, "finish_reason": finish}]
+    return answer | {"usage": usage_of(asked.question, said.reply)}
+
+
+async def chat(request: Request) -> Response:
+    host: Host = request.app.state.host
+    body = await request.json()
+    turns = [m for m in body["messages"] if m["role"] == "user"]
+    content = turns[-1]["content"] if turns else ""
+    question = content if isinstance(content, str) else " ".join(p["text"] for p in content)
+    headers = dict(request.headers)
+    model = body["model"]
+    fault = fault_of(model, question, headers)
+    asked = Asked(model, question, headers, body, fault)
+    host.asked.append(asked)
+    if fault.isdigit():
+        waits = {"retry-after": RETRY_AFTER} if fault == "429" else {}
+        message = f"status {fault} for {headers.get('authorization', 'nobody')}"
+        return JSONResponse({"error": {"message": message}}, int(fault), waits)
+    if fault == "hang":
+        with host.at_work():
+            await wait_for_goodbye(request)
+        return Response(status_code=499)
+    if fault and fault not in QUIRKS and name_of(fault) not in WAYS:
+        return JSONResponse({"error": {"message": f"no fault {fault!r} is known"}}, 400)
+    said = Said(reply_of(model, question), REASONING if fault.startswith("reasoning") else "")
+    if fault == "think" or model.startswith("deepseek-ai/"):
+        said = said._replace(reply=f"<think>\n{REASONING}\n</think>\n\n{said.reply}")
+    if fault == "empty":
+        said = said._replace(reply="")
+    served_by = {"x-inference-provider": "novita"} if fault == "routed" else {}
+    if body.get("stream"):
+        source = stream(host, request, asked, said)
+        return StreamingResponse(source, media_type="text/event-stream", headers=served_by)
+    if fault == "garbage":
+        return Response(b'{"choices": [{', media_type="application/json")
+    return JSONResponse(whole(asked, said), headers=served_by)
+
+
+async def models(request: Request) -> Response:
+    ids = [name for name in TEMPERS if not name.endswith("/")]
+    ids += [f"fault/{name}" for name in sorted({*WAYS, *QUIRKS})]
+    return JSONResponse({"object": "list", "data": [{"id": id_, "object": "model"} for id_ in ids]})
+
+
+def app(host: Host) -> Starlette:
+    def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=499)
+
+    routes = [
+        Route("/v1/chat/completions", chat, methods=["POST"]),
+        Route("/v1/models", models),
+    ]
+    built = Starlette(routes=routes, exception_handlers={ClientDisconnect: gone})
+    built.state.host = host
+    return built
+
+
+def server_of(host: Host, port: int) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app(host), host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=1
+    )
+    host.server = uvicorn.Server(config)
+    return host.server
+
+
+@contextmanager
+def running(port: int = 0, pace: float = PACE) -> Iterator[Host]:
+    """The host on a free port, in a thread of its own."""
+    host = Host(pace=pace)
+    server = server_of(host, port)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    if not host.settles(lambda: server.started or not thread.is_alive(), 20) or not server.started:
+        raise RuntimeError("the test host did not start")
+    host.port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield host
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@contextmanager
+def serve(port: int = 0, pace: float = PACE) -> Iterator[str]:
+    """Like `running`, for those who need nothing but the base URL."""
+    with running(port, pace) as host:
+        yield host.base_url
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="An OpenAI-compatible host with own-written replies."
+    )
+    parser.add_argument("--port", type=int, default=8001)
+    parser.add_argument("--pace", type=float, default=0.02, help="seconds between two pieces")
+    options = parser.parse_args()
+    host = Host(pace=options.pace, port=options.port)
+    print(host.base_url, flush=True)
+    server_of(host, options.port).run()
+
+
+if __name__ == "__main__":
+    main()
