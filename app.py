@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 
@@ -11,21 +12,23 @@ from guard.errors import CandorError
 def main() -> int:
     """Read the settings, build the app, say what answers, and serve until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "alembic"):
+    for noisy in ("httpx", "httpx2", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        from chat import settings as settings_module  # noqa: PLC0415 - errors are told, not traced
+        from chat import settings as settings_module
 
         settings = settings_module.load()
-        from chat.app import build  # noqa: PLC0415
+        from chat.app import build
+        from chat.store import ready
 
         app = build(settings)
+        asyncio.run(ready(settings.database))
     except CandorError as error:
         print(f"Candor did not start. {error}", file=sys.stderr)  # noqa: T201
         return 2
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from chat.announce import announce  # noqa: PLC0415
+    from chat.announce import announce
 
     announce(settings)
     uvicorn.run(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from urllib.parse import urlsplit
+
 from .settings import Settings
 
 log = logging.getLogger("candor")
@@ -18,10 +20,23 @@ def announce(settings: Settings) -> None:
     """Print the address, what is connected and the default model."""
     models = settings.catalogue()
     connection = settings.connection(models)
-    shown = "localhost" if settings.host in ("0.0.0.0", "127.0.0.1", "::") else settings.host  # noqa: S104
-    log.info("Candor is at http://%s:%d", shown, settings.port)
+    log.info("Candor is at http://%s:%d", address(settings.host), settings.port)
     if connection.kind == "demo":
         log.info(HOW)
         return
-    host = connection.base_url or "Hugging Face Inference Providers"
-    log.info("%d models answer through %s; the default is %s", len(models.models), host, models.default)
+    host = without_password(connection.base_url) or "Hugging Face Inference Providers"
+    count, default = len(models.models), models.default
+    log.info("%d models answer through %s; the default is %s", count, host, default)
+
+
+def address(host: str) -> str:
+    """The host as a browser on this machine writes it."""
+    if host in ("0.0.0.0", "127.0.0.1", "::", "::1"):  # noqa: S104
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def without_password(url: str | None) -> str:
+    """A URL without what it may hold of a secret: user, password and query."""
+    parts = urlsplit(url or "")
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

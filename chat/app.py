@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +15,8 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 from gradio.oauth import attach_oauth
 
@@ -20,11 +24,12 @@ from guard.pipeline import Guard
 from guard.providers.connect import on_offer
 
 from .pages.chat import HEAD, page, theme
-from .routes import Chat, not_found, router
-from .security import SecurityHeaders
+from .routes import Chat, invalid, not_found, router, unreachable
+from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
-from .store import NotFound, Store
+from .store import UNREACHABLE, NotFound, Store
 
+PROVIDERS = "guard.providers.inference"
 STATIC = Path(__file__).parent / "static"
 
 
@@ -45,7 +50,10 @@ def build(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database).open()
         app.state.chat = Chat(store, guard, can_sign_in=signs_in)
+        # the providers' libraries take a second to import: after the page is up, before a question
+        ready = asyncio.create_task(asyncio.to_thread(importlib.import_module, PROVIDERS))
         yield
+        await ready
         await app.state.chat.live.close()
         await store.close()
 
@@ -53,6 +61,9 @@ def build(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.include_router(router)
     app.add_exception_handler(NotFound, not_found)
+    app.add_exception_handler(RequestValidationError, invalid)
+    for error in UNREACHABLE:
+        app.add_exception_handler(error, unreachable)
     app.add_api_route("/health", health, include_in_schema=False)
     app.mount("/candor/static", StaticFiles(directory=STATIC), name="candor-static")
     if signs_in:
@@ -69,6 +80,8 @@ def build(settings: Settings) -> FastAPI:
         head=HEAD,
         favicon_path=str(STATIC / "favicon.svg"),
     )
+    app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
+    app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
 

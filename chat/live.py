@@ -1,7 +1,8 @@
 """Replies that are coming in. They belong to the server: a page may leave and come back.
 
 `Live` holds one conversation's running turn, stores every step of it and tells those who watch that
-something is new. What is new, and how it looks, is for the watcher (`stream.py`) to work out.
+something is new. What is new, and how it looks, is for the watcher (`stream.py`) to work out. A
+reply that cannot be stored still runs, and says that it was not kept.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
+from weakref import WeakValueDictionary
 
 from guard.events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
 
-from .store import Reply, Store, new_id
+from .store import UNREACHABLE, Reply, State, Store, new_id
 
 log = logging.getLogger(__name__)
 
@@ -28,59 +30,81 @@ EventSource = Callable[[], AsyncIterator[Event]]
 class Live:
     """One running turn: its replies so far, and the task that reads them."""
 
-    def __init__(self, store: Store, conversation_id: str, turn_id: str, run: int, step: int) -> None:
-        self.conversation_id, self.turn_id = conversation_id, turn_id
+    def __init__(
+        self, store: Store, conversation_id: str, turn_id: str, run: int, step: int
+    ) -> None:
+        self.conversation_id, self.turn_id, self.run = conversation_id, turn_id, run
         self.replies: list[Reply] = []
         self.version = 0
-        self.running = True
         self.first_step = step  # above 0 where a reader asked another model about a withheld reply
-        self._store, self._run = store, run
-        self._changed = asyncio.Condition()
+        self._store = store
+        self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._saved_at = 0.0
+        self._stopped_as: State | None = None
         self._cause = "withheld" if step else None
+        self._saved_at = 0.0
+        self._stored = False  # whether the newest reply has its row
+        self._unsaved: dict[str, Any] = {}
 
-    def begin(self, source: EventSource) -> None:
-        """Start reading events in a task of the server."""
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
+    def kept(self) -> bool:
+        """Whether all that came of the turn is in the store."""
+        return all(reply.kept for reply in self.replies)
+
+    def begin(self, source: EventSource, ended: Callable[[], None]) -> None:
+        """Start reading events in a task of the server; `ended` is called when it is over."""
         self._task = asyncio.create_task(self._read(source))
+        self._task.add_done_callback(lambda _: self._over(ended))
 
-    async def stop(self) -> None:
-        """End the reply where it is; what has come of it stays."""
-        if self._task and not self._task.done():
+    async def stop(self, state: State = "stopped") -> None:
+        """End the reply where it is; what has come of it stays, with `state`."""
+        while self.running and not self.version:  # a turn never stays without any reply
+            await self._news.wait()
+        if self._task is None or self._task.done():
+            return
+        if self._stopped_as is None:
+            self._stopped_as = state
             self._task.cancel()
-            await asyncio.wait([self._task])
+        await asyncio.wait([self._task])
 
-    async def wait(self, seen: int, timeout: float) -> int:
-        """The version, as soon as it is newer than `seen` or `timeout` seconds have passed."""
-        try:
-            async with asyncio.timeout(timeout), self._changed:
-                await self._changed.wait_for(lambda: self.version != seen or not self.running)
-        except TimeoutError:
-            pass
+    async def wait(self, seen: int, seconds: float) -> int:
+        """The version, as soon as it is newer than `seen` or `seconds` have passed."""
+        if self.version == seen and self.running:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
         return self.version
+
+    def _tell(self) -> None:
+        self.version += 1
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _over(self, ended: Callable[[], None]) -> None:
+        ended()
+        self._tell()
 
     async def _read(self, source: EventSource) -> None:
         try:
             async with aclosing(source()) as events:  # type: ignore[type-var]
                 async for event in events:
                     await self._take(event)
-                    await self._tell()
+                    self._tell()
         except asyncio.CancelledError:
-            await self._end("stopped")
+            await self._end(self._stopped_as or "interrupted")
         except Exception:
             log.exception("a reply in conversation %s broke", self.conversation_id)
             await self._end("failed", fault={"kind": "malformed", "message": "internal error"})
         finally:
             await self._end("interrupted")
-            self.running = False
-            await self._tell()
 
-    async def _tell(self) -> None:
-        async with self._changed:
-            self.version += 1
-            self._changed.notify_all()
-
-    async def _end(self, state: str, **values: Any) -> None:
+    async def _end(self, state: State, **values: Any) -> None:
         """Close the reply that is still open, if any."""
         if self.replies and self.replies[-1].state == "streaming":
             await self._save(state=state, **values)
@@ -118,7 +142,7 @@ class Live:
         reply = Reply(
             id=new_id(),
             turn_id=self.turn_id,
-            run=self._run,
+            run=self.run,
             step=self.first_step + event.attempt,
             model=event.model.model_dump(mode="json"),
             text="",
@@ -130,7 +154,8 @@ class Live:
             not_withheld=False,
         )
         self.replies.append(reply)
-        await self._store.add_reply(reply)
+        self._stored, self._unsaved = False, {}
+        await self._save()
 
     async def _judge(self, event: Judged) -> None:
         """Keep the newest verdict; only a final or an acting one is worth a write of its own."""
@@ -138,19 +163,47 @@ class Live:
         if event.final or event.action != "pass":
             await self._save(verdict=verdict, action=event.action)
         if event.final and event.verdict.status == "withheld":
-            await self._store.mark_withheld(self.conversation_id)
+            await to_the_end(written(self._store.mark_withheld(self.conversation_id)))
 
     async def _save_now_and_then(self) -> None:
         if time.monotonic() - self._saved_at > SAVE_EVERY:
             await self._save()
 
     async def _save(self, **values: Any) -> None:
-        """Write the reply as it stands, with what is new of it."""
+        """Write the reply as it stands, with what is new of it and what could not be written."""
         reply = self.replies[-1]
         for name, value in values.items():
             setattr(reply, name, value)
+        self._unsaved |= values
+        await to_the_end(self._store_newest(reply))
         self._saved_at = time.monotonic()
-        await self._store.save_reply(reply.id, text=reply.text, thoughts=reply.thoughts, **values)
+
+    async def _store_newest(self, reply: Reply) -> None:
+        values = {"text": reply.text, "thoughts": reply.thoughts, **self._unsaved}
+        row = self._store.save_reply(reply.id, **values) if self._stored else None
+        reply.kept = await written(row or self._store.add_reply(reply))
+        if reply.kept:
+            self._stored, self._unsaved = True, {}
+
+
+async def to_the_end(work: Coroutine[Any, Any, Any]) -> None:
+    """Await `work`; who is cancelled meanwhile is so only after it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def written(work: Coroutine[Any, Any, None]) -> bool:
+    """Whether the database took a write."""
+    try:
+        await work
+    except UNREACHABLE as error:
+        log.error("a reply was not stored: %s", getattr(error, "orig", error))  # noqa: TRY400
+        return False
+    return True
 
 
 class LiveReplies:
@@ -159,6 +212,14 @@ class LiveReplies:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._by_conversation: dict[str, Live] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def __len__(self) -> int:
+        return len(self._by_conversation)
+
+    def alone(self, conversation_id: str) -> asyncio.Lock:
+        """Held by who adds a turn or a run, so that two pages never take the same place."""
+        return self._locks.setdefault(conversation_id, asyncio.Lock())
 
     def get(self, conversation_id: str) -> Live | None:
         """The conversation's running turn."""
@@ -169,19 +230,23 @@ class LiveReplies:
         self, conversation_id: str, turn_id: str, source: EventSource, *, run: int, step: int = 0
     ) -> Live:
         """Start a run of a turn, or go on with one at `step`; what still runs is stopped first."""
-        await self.stop(conversation_id)
+        while self.get(conversation_id):
+            await self.stop(conversation_id)
         live = Live(self._store, conversation_id, turn_id, run, step)
         self._by_conversation[conversation_id] = live
-        live.begin(source)
+        live.begin(source, lambda: self._ended(live))
         return live
 
-    async def stop(self, conversation_id: str) -> None:
+    def _ended(self, live: Live) -> None:
+        if self._by_conversation.get(live.conversation_id) is live:
+            del self._by_conversation[live.conversation_id]
+
+    async def stop(self, conversation_id: str, state: State = "stopped") -> None:
         """Stop what runs in a conversation, if anything does."""
-        live = self._by_conversation.pop(conversation_id, None)
+        live = self._by_conversation.get(conversation_id)
         if live:
-            await live.stop()
+            await live.stop(state)
 
     async def close(self) -> None:
-        """Stop all, as the server goes down."""
-        for conversation_id in list(self._by_conversation):
-            await self.stop(conversation_id)
+        """Interrupt all, as the server goes down."""
+        await asyncio.gather(*(self.stop(id_, "interrupted") for id_ in [*self._by_conversation]))

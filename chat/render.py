@@ -161,7 +161,9 @@ def parts(
         "thoughts": thoughts(each, thinking.reasoning, thinking.answer, view),
         "text": body,
         "note": note(each, view),
-        "strip": strip(each, verdict, model, question, view, marked=bool(marks)),
+        "strip": strip(
+            each, verdict, model, question, view, marked=bool(marks), last=last
+        ),
         "fault": fault(each, model, question, view),
         "tools": fill("tools", view, reply=each, last=last, run=each.run, runs=runs)
         if settled
@@ -211,19 +213,27 @@ def thoughts(each: Reply, block: str | None, answer: str, view: View) -> str:
 
 
 def note(each: Reply, view: View) -> str:
-    """One quiet line on how the reply ended, where it did not just end."""
+    """A quiet line on how the reply ended, where it did not just end, and one if it is not kept."""
+    said = [text for text in (ending(each, view), "" if each.kept else view.say.not_kept) if text]
+    return str(Markup("").join(Markup('<p class="note">{}</p>').format(text) for text in said))
+
+
+def ending(each: Reply, view: View) -> str:
     if each.state == "stopped":
         by_guard = each.finish_reason == "stopped by guard"
-        said = view.say.stopped_by_guard if by_guard else view.say.stopped
-    elif each.state == "interrupted":
-        said = view.say.interrupted
-    else:
-        return ""
-    return str(Markup('<p class="note">{}</p>').format(said))
+        return str(view.say.stopped_by_guard if by_guard else view.say.stopped)
+    return str(view.say.interrupted) if each.state == "interrupted" else ""
 
 
 def strip(
-    each: Reply, verdict: Verdict | None, model: ModelSpec, question: str, view: View, *, marked: bool
+    each: Reply,
+    verdict: Verdict | None,
+    model: ModelSpec,
+    question: str,
+    view: View,
+    *,
+    marked: bool,
+    last: bool,
 ) -> str:
     """The guard's words, outside of the model's: amber where the origin explains it, else grey."""
     if verdict is None or (verdict.status == "clean" and verdict.conduct == "answered"):
@@ -233,7 +243,12 @@ def strip(
     language = language_of(question, view.language)
     withheld = verdict.status == "withheld"
     successors = policy.successors(model, view.models.fallbacks, verdict.jurisdiction)
-    can_ask = bool([s for s in successors if view.serves(s)]) and verdict.conduct != "answered"
+    can_ask = (
+        last
+        and not each.exhausted
+        and verdict.conduct != "answered"
+        and any(view.serves(spec) for spec in successors)
+    )
     return fill(
         "strip",
         view,

@@ -1,16 +1,19 @@
 """The page's routes: conversations, questions, and the stream of a running reply.
 
-Every change needs the header that only our own script sends, so that no other site can make one in a
-reader's name. A reader sees and changes only their own conversations.
+Every change needs the header that only our own script sends, so that no other site can make one in
+a reader's name. A reader sees and changes only their own conversations.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +31,8 @@ from .live import LiveReplies
 from .render import View
 from .store import Conversation, NotFound, Reply, Store, Turn, now, turn_of
 from .stream import Watcher, watch
+
+log = logging.getLogger(__name__)
 
 QUESTION_LIMIT = 100_000  # characters
 TITLE_LIMIT = 200
@@ -128,7 +133,7 @@ async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -
     mode = conversation.mode if conversation else view.models.guard.mode
     return {
         "sidebar": await sidebar(chat, who, view, conversation),
-        "thread": render.thread(conversation, view, examples(view)),
+        "thread": await drawn(render.thread, conversation, view, examples(view)),
         "picked": render.picked(spec, view),
         "picker": render.picker(spec.id, view),
         "model": spec.id,
@@ -148,23 +153,26 @@ async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -
 async def events(
     id_: str, conversation: Annotated[Conversation, Depends(owned)], who: Who, chat: Shared
 ) -> AsyncIterator[ServerSentEvent]:
-    """What changes in the running turn, until it ends; then the turn and the sidebar as they are."""
+    """What changes in the running turn until it ends; then the turn and the sidebar as they are."""
     view = chat.view(who)
     live = chat.live.get(id_)
     if live is not None:
-        turn = turn_of(conversation, live.turn_id)
-        async for message in watch(live, Watcher(turn, view, turn.runs)):
+        turn = turn_of(await chat.store.conversation(who.owner, id_), live.turn_id)
+        async for message in watch(live, Watcher(turn, view, max(turn.runs, live.run + 1))):
             if message is None:
                 yield ServerSentEvent(comment="still here")
             else:
                 yield ServerSentEvent(event="update", data={"turn": turn.id, **message})
+        if not live.kept:  # what the page shows is all there is of it
+            yield ServerSentEvent(event="end", data={"turn": None, "html": "", "sidebar": None})
+            return
     conversation = await chat.store.conversation(who.owner, id_)
     path = conversation.path()
     yield ServerSentEvent(
         event="end",
         data={
             "turn": path[-1].id if path else None,
-            "html": render.turn(conversation, path[-1], view) if path else "",
+            "html": await drawn(render.turn, conversation, path[-1], view) if path else "",
             "sidebar": await sidebar(chat, who, view, conversation),
         },
     )
@@ -175,15 +183,14 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     """Put a question; its reply is then read from the conversation's events."""
     spec = offered(body.model, chat.view(who))
     question = clean(body.question)
-    if body.conversation:
-        conversation = await chat.store.conversation(who.owner, body.conversation)
-        await chat.store.change(who.owner, conversation.id, model=spec.id, mode=body.mode)
-    else:
-        conversation = await chat.store.start(who.owner, question, spec.id, body.mode)
-    turn_id = await chat.store.add_turn(
-        who.owner, conversation.id, question, conversation.leaf_id
-    )
-    return await run(chat, who, conversation.id, turn_id, spec)
+    id_ = body.conversation
+    if id_ is None:
+        id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
+    async with chat.live.alone(id_):
+        conversation = await chat.store.conversation(who.owner, id_)
+        await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode)
+        turn_id = await chat.store.add_turn(who.owner, id_, question, conversation.leaf_id)
+        return await run(chat, who, id_, turn_id, spec)
 
 
 @changing.post("/conversations/{id_}/turns/{turn_id}/edit")
@@ -192,8 +199,10 @@ async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> di
     conversation = await chat.store.conversation(who.owner, id_)
     turn = turn_of(conversation, turn_id)
     spec = offered(conversation.model, chat.view(who))
-    new = await chat.store.add_turn(who.owner, id_, clean(body.question), turn.parent_id)
-    return await run(chat, who, id_, new, spec)
+    question = clean(body.question)
+    async with chat.live.alone(id_):
+        new = await chat.store.add_turn(who.owner, id_, question, turn.parent_id)
+        return await run(chat, who, id_, new, spec)
 
 
 @changing.post("/conversations/{id_}/turns/{turn_id}/retry")
@@ -202,20 +211,22 @@ async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> 
     conversation = await chat.store.conversation(who.owner, id_)
     turn_of(conversation, turn_id)
     spec = offered(body.model or conversation.model, chat.view(who))
-    return await run(chat, who, id_, turn_id, spec)
+    async with chat.live.alone(id_):
+        return await run(chat, who, id_, turn_id, spec)
 
 
 @changing.post("/conversations/{id_}/turns/{turn_id}/another")
 async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, Any]:
     """Let a model of another origin answer below the reply that is there."""
-    conversation = await chat.store.conversation(who.owner, id_)
-    turn = turn_of(conversation, turn_id)
     view = chat.view(who)
-    shown = turn.shown()
-    spec = successor(shown, view)
-    if spec is None:
-        raise HTTPException(409, view.say.no_successor)
-    return await run(chat, who, id_, turn_id, spec, below=shown)
+    await chat.store.conversation(who.owner, id_)
+    async with chat.live.alone(id_):
+        turn = turn_of(await chat.store.conversation(who.owner, id_), turn_id)
+        shown = turn.shown()
+        spec = successor(shown, view)
+        if spec is None:
+            raise HTTPException(409, view.say.no_successor)
+        return await run(chat, who, id_, turn_id, spec, below=shown)
 
 
 @changing.post("/conversations/{id_}/stop")
@@ -237,29 +248,34 @@ async def show(id_: str, turn_id: str, body: Show, who: Who, chat: Shared) -> di
         await chat.store.change(who.owner, id_, leaf_id=leaf.id)
     view = chat.view(who)
     conversation = await chat.store.conversation(who.owner, id_)
-    return {"thread": render.thread(conversation, view, [])}
+    return {"thread": await drawn(render.thread, conversation, view, [])}
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/rate")
 async def rate(id_: str, reply_id: str, body: Rate, who: Who, chat: Shared) -> dict[str, Any]:
     """Keep what the reader thinks of a reply, and of the guard's verdict on it."""
     values = body.model_dump(exclude_unset=True)
+    if values.get("not_withheld", True) is None:
+        raise HTTPException(422, "not_withheld is either true or false")
     await chat.store.rate(who.owner, id_, reply_id, **values)
     conversation = await chat.store.conversation(who.owner, id_)
-    return {"thread": render.thread(conversation, chat.view(who), [])}
+    return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
 
 
 @changing.patch("/conversations/{id_}")
 async def change(id_: str, body: Change, who: Who, chat: Shared) -> dict[str, Any]:
     """Rename, delete or bring back a conversation, or set its model or mode."""
     values = body.model_dump(exclude_unset=True, exclude_none=True)
-    if "deleted" in values:
-        values["deleted_at"] = now() if values.pop("deleted") else None
-        await chat.live.stop(id_)
     if "model" in values:
         values["model"] = offered(values["model"], chat.view(who)).id
+    if "title" in values:
+        values["title"] = clean(values["title"])
+    if "deleted" in values:
+        values["deleted_at"] = now() if values.pop("deleted") else None
     if values:
         await chat.store.change(who.owner, id_, **values)
+    if values.get("deleted_at"):
+        await chat.live.stop(id_)
     return {"sidebar": await sidebar(chat, who, chat.view(who), None)}
 
 
@@ -290,8 +306,9 @@ async def run(
     return {
         "conversation": conversation_id,
         "turn": turn_id,
-        "html": render.turn(conversation, turn, view),
+        "html": await drawn(render.turn, conversation, turn, view),
         "path": [one.id for one in conversation.path()],
+        "title": conversation.title,
         "sidebar": await sidebar(chat, who, view, conversation),
         "picked": render.picked(spec, view) if not below else None,
     }
@@ -358,8 +375,27 @@ def clean(question: str) -> str:
     """A question without what a database or a model cannot take: NUL and lone surrogates."""
     whole = question.encode("utf-8", "replace").decode().replace("\x00", "\ufffd").strip()
     if not whole:
-        raise HTTPException(422, "the question is empty")
+        raise HTTPException(422, "the text is empty")
     return whole
+
+
+async def drawn(draw: Callable[..., str], *what: Any) -> str:
+    """HTML of much text, which takes seconds at worst: in a thread, so that others do not wait."""
+    return await asyncio.to_thread(draw, *what)
+
+
+async def invalid(_: Request, error: Exception) -> JSONResponse:
+    """One sentence on what is wrong with a request, without what was sent."""
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    named = [part for part in first.get("loc", ())[1:] if isinstance(part, str)]
+    key = ".".join(named) or "the request's body"
+    return JSONResponse({"detail": f"{key}: {first.get('msg', error)}"}, status_code=422)
+
+
+async def unreachable(_: Request, error: Exception) -> JSONResponse:
+    """The database refuses or is gone: say so, and what that means."""
+    log.error("the database failed: %s", getattr(error, "orig", error))
+    return JSONResponse({"detail": "the database cannot be written or read now"}, status_code=503)
 
 
 async def not_found(request: Request, error: Exception) -> JSONResponse:

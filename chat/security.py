@@ -1,10 +1,16 @@
-"""Headers that keep the page to itself: no outside image, script, style, font or connection."""
+"""Headers that keep the page to itself (no outside image, script, style, font or connection), and a
+bound on what a request may bring.
+"""
 
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+BODY_LIMIT = 2_000_000  # bytes; the longest question, each character escaped, fits
+TOO_LARGE = f"a request may bring at most {BODY_LIMIT} bytes"
 FRAMES_ON_A_SPACE = "https://huggingface.co https://*.hf.space"
 
 
@@ -47,3 +53,30 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+class BodyLimit:
+    """ASGI middleware that refuses a request's body as soon as it is known to be too large."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        told = dict(scope["headers"]).get(b"content-length", b"0")
+        if not told.isdigit() or int(told) > BODY_LIMIT:
+            await JSONResponse({"detail": TOO_LARGE}, 413)(scope, receive, send)
+            return
+        length = 0
+
+        async def counted() -> Message:
+            nonlocal length
+            message = await receive()
+            length += len(message.get("body", b""))
+            if length > BODY_LIMIT:
+                raise HTTPException(413, TOO_LARGE)
+            return message
+
+        await self.app(scope, counted, send)

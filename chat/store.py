@@ -7,6 +7,7 @@ overwritten. Every row belongs to an owner, and no call reads another's.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,20 +15,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, Text, event, select, update
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Text,
+    event,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import Connection as SyncConnection
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 from sqlalchemy.types import TypeDecorator
 
+from guard.errors import ConfigError
+
 MIGRATIONS = Path(__file__).parent / "migrations"
+UNREACHABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that refuses or is gone
 TITLE_LENGTH = 60
+BUSY = 15  # seconds to wait for another writer
+LAST_WORDS = 0.1  # seconds; aiosqlite's thread answers after a failed connection, then ends
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
-Feedback = Literal["good", "bad"]
+ADVICE = "Set CANDOR_DATA to a folder that can be written, or CANDOR_DATABASE_URL."
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -88,8 +106,10 @@ class Conversation(Base):
 
     def newest_leaf(self, turn: Turn) -> Turn:
         """The last turn below `turn`, following the newest child each time."""
-        children = [other for other in self.turns if other.parent_id == turn.id]
-        return self.newest_leaf(children[-1]) if children else turn
+        newest = {other.parent_id: other for other in self.turns}
+        while turn.id in newest:
+            turn = newest[turn.id]
+        return turn
 
 
 class Turn(Base):
@@ -126,7 +146,7 @@ class Turn(Base):
 
 
 class Reply(Base):
-    """One model's reply. `model`, `served`, `verdict` and `fault` are as the guard's values dump."""
+    """One model's reply. `model`, `served`, `verdict`, `fault` are as the guard's values dump."""
 
     __tablename__ = "reply"
 
@@ -139,7 +159,7 @@ class Reply(Base):
     thoughts: Mapped[str | None] = mapped_column(Text, default=None)
     state: Mapped[str] = mapped_column(default="streaming")
     finish_reason: Mapped[str] = mapped_column(default="")
-    seconds: Mapped[float | None] = mapped_column(default=None)
+    seconds: Mapped[float | None] = mapped_column(Float, default=None)
     served: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     verdict: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     action: Mapped[str] = mapped_column(default="pass")
@@ -150,13 +170,14 @@ class Reply(Base):
     not_withheld: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     turn: Mapped[Turn] = relationship(back_populates="replies")
+    kept = True  # no column: False while what is shown could not be stored
 
     @property
     def status(self) -> str | None:
         return self.verdict["status"] if self.verdict else None
 
 
-class NotFound(LookupError):
+class NotFound(LookupError):  # noqa: N818 - reads as what it is
     """There is no such row, or it is somebody else's."""
 
 
@@ -165,31 +186,58 @@ class Store:
 
     Args:
         url: a SQLAlchemy address of an async driver.
+
+    Raises:
+        ConfigError: there is no such driver, or the address cannot be read.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        self.engine = self._engine()
+        try:
+            self.url = make_url(url)
+            self.engine = self._engine()
+        except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
+            raise ConfigError(f"the database cannot be used: {error}. {ADVICE}") from error
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     def _engine(self) -> AsyncEngine:
         if not self.url.drivername.startswith("sqlite"):
             return create_async_engine(self.url, pool_pre_ping=True)
-        if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(self.url, connect_args={"timeout": 15})
+        file = self.url.database or ":memory:"
+        if not file.startswith((":memory:", "file:")):
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+        patience = {} if "timeout" in self.url.query else {"timeout": BUSY}
+        engine = create_async_engine(self.url, connect_args=patience)
         event.listen(engine.sync_engine, "connect", prepare_sqlite)
         return engine
 
     async def open(self) -> Self:
-        """Bring the tables up to date, and mark what a killed process left streaming."""
-        async with self.engine.begin() as connection:
-            await connection.run_sync(migrate)
+        """Bring the tables up to date, and mark what a killed process left streaming.
+
+        Raises:
+            ConfigError: the database cannot be reached, read or written, or is a newer Candor's.
+        """
+        try:
+            await self._open()
+        except (*UNREACHABLE, SQLAlchemyError) as error:
+            await self.close()
+            await asyncio.sleep(LAST_WORDS)
+            shown = self.url.render_as_string(hide_password=True)
+            cause = getattr(error, "orig", error)
+            raise ConfigError(f"the database {shown} cannot be used: {cause}. {ADVICE}") from error
+        return self
+
+    async def _open(self) -> None:
+        async with self.engine.connect() as connection:
+            due = await connection.run_sync(migration_due)
+        if due:
+            async with self.engine.begin() as connection:
+                if connection.dialect.name == "sqlite":  # else each step would commit by itself
+                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                await connection.run_sync(migrate)
         async with self.session() as session:
             await session.execute(
                 update(Reply).where(Reply.state == "streaming").values(state="interrupted")
             )
-        return self
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -284,7 +332,8 @@ class Store:
             known = {reply.id for turn in conversation.turns for reply in turn.replies}
             if reply_id not in known:
                 raise NotFound(reply_id)
-            await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            if values:
+                await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
 
 
 async def load(session: AsyncSession, owner: str, id_: str) -> Conversation:
@@ -321,9 +370,44 @@ def prepare_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
+def newest_migration() -> str:
+    """The revision that this code's tables are at."""
+    return max(file.stem.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def migration_due(connection: SyncConnection) -> bool:
+    """Whether the database is older than the code.
+
+    Raises:
+        ConfigError: it is newer.
+    """
+    if not inspect(connection).has_table("alembic_version"):
+        return True
+    found = connection.scalar(text("SELECT version_num FROM alembic_version")) or ""
+    if found > newest_migration():
+        raise ConfigError(
+            f"the database is at migration {found}, this Candor knows none after "
+            f"{newest_migration()}. Run the newer Candor, or give CANDOR_DATABASE_URL another one."
+        )
+    return bool(found < newest_migration())
+
+
 def migrate(connection: SyncConnection) -> None:
     """Run the migrations that this database has not seen."""
+    from alembic import command  # slow, and seldom needed
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+async def ready(url: str) -> None:
+    """Open the store once and close it, before anything is served.
+
+    Raises:
+        ConfigError: the database cannot be used.
+    """
+    store = await Store(url).open()
+    await store.close()

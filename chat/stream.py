@@ -1,11 +1,12 @@
-"""What a watching page is told of a running turn: only what changed, at most eight times a second."""
+"""What a watching page is told of a running turn: only what changed, at most 8 times a second."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
-
 
 from . import render
 from .live import Live
@@ -14,6 +15,8 @@ from .render import PARTS, View
 from .store import Reply, Turn
 
 PAUSE = 0.125  # seconds between two updates
+LONG = 4_000  # characters; a longer reply is drawn in a thread, so that nobody else waits for it
+LONGEST_PAUSE = 2.0  # what takes long to draw is drawn less often
 HEARTBEAT = 15.0  # seconds; proxies drop a silent connection
 
 
@@ -52,15 +55,15 @@ class Watcher:
                 html = render.fill("reply", self.view, reply=reply, parts=render.safe(parts))
                 messages.append({"reply": reply.id, "html": html})
             else:
-                messages += [
-                    message for name in PARTS if (message := self._changed(reply, name, parts[name]))
-                ]
+                changes = (self._changed(reply, name, parts[name]) for name in PARTS)
+                messages += [message for message in changes if message]
             self._sent |= {(reply.id, name): part for name, part in parts.items()}
         return messages
 
     def _is_new(self, reply: Reply, replies: int) -> bool:
         """Whether anything about the reply could look different from what was sent."""
-        look = (replies, reply.state, reply.text, reply.thoughts, reply.verdict, reply.exhausted)
+        said = (reply.text, reply.thoughts, reply.verdict)
+        look = (replies, reply.state, *said, reply.exhausted, reply.kept)
         before = self._looks.get(reply.id)
         self._looks[reply.id] = look
         return before != look
@@ -86,11 +89,17 @@ async def watch(live: Live, watcher: Watcher) -> AsyncIterator[dict[str, Any] | 
         if version == seen and live.running:
             yield None
             continue
-        seen = version
-        for message in watcher.updates(live.replies, live.first_step):
+        seen, began = version, time.monotonic()
+        over = not live.running
+        for message in await updates(live, watcher):
             yield message
-        if not live.running:
+        if over:
             return
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(min(max(PAUSE, 3 * (time.monotonic() - began)), LONGEST_PAUSE))
 
 
+async def updates(live: Live, watcher: Watcher) -> list[dict[str, Any]]:
+    """The watcher's next messages."""
+    long = sum(len(reply.text) + len(reply.thoughts or "") for reply in live.replies) > LONG
+    draw = partial(watcher.updates, [*live.replies], live.first_step)
+    return await asyncio.to_thread(draw) if long else draw()

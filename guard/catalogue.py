@@ -71,7 +71,7 @@ def load(path: Path = FILE) -> Catalogue:
     """
     catalogue = yaml_file.load(path, Catalogue)
     refuse_twins(catalogue, path)
-    named = {("default",): catalogue.default}
+    named: dict[tuple[str | int, ...], str] = {("default",): catalogue.default}
     named |= {("guard", "fallbacks", n): id_ for n, id_ in enumerate(catalogue.guard.fallbacks)}
     for loc, id_ in named.items():
         if id_ not in catalogue.by_id:

@@ -4,8 +4,6 @@ Results go to standard output, everything else to standard error. What a command
 when it runs, so that `--help` is quick. Nothing here judges.
 """
 
-# ruff: noqa: PLC0415
-
 from __future__ import annotations
 
 import json

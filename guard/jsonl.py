@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple, cast
 from pydantic import BaseModel
 
 ROW_LIMIT = 16 * 2**20  # bytes; a longer line is no row of a question and a reply
+PASSED_OVER = 2**16  # bytes at a time
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Write = Callable[[BaseModel], None]
@@ -37,26 +38,26 @@ def lines(stream: BinaryIO) -> Iterator[Line]:
     while True:
         number += 1
         try:
-            data, whole = next_line(stream)
+            data = next_line(stream)
         except (OSError, EOFError, zlib.error) as error:
             yield Line(number, fault=f"the input cannot be read from here on ({error})")
             return
-        if not data:
-            return
-        if not whole:
+        if data is None:
             yield Line(number, fault=f"the row is longer than {ROW_LIMIT // 2**20} MiB")
+        elif not data:
+            return
         elif data.strip():
             yield Line(number, data.removeprefix(BYTE_ORDER_MARK) if number == 1 else data)
 
 
-def next_line(stream: BinaryIO) -> tuple[bytes, bool]:
-    """The next line and whether it is whole; of one that is too long only the beginning."""
+def next_line(stream: BinaryIO) -> bytes | None:
+    """The next line, nothing at the end, None where it is too long."""
     data = stream.readline(ROW_LIMIT + 1)
-    whole = len(data) <= ROW_LIMIT
-    rest = b"" if whole else data
-    while rest and not rest.endswith(b"\n"):
-        rest = stream.readline(ROW_LIMIT)
-    return data, whole
+    if len(data) <= ROW_LIMIT:
+        return data
+    while data and not data.endswith(b"\n"):
+        data = stream.readline(PASSED_OVER)
+    return None
 
 
 @contextmanager

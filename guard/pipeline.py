@@ -11,16 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
-
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
-)
+from typing import TYPE_CHECKING, Literal
 
 from . import catalogue as catalogue_file
 from . import explain, matching, policy, provenance, verdict
@@ -35,13 +26,12 @@ from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
 MOST_ATTEMPTS = 4
 STOPPED = "stopped by guard"
-ROLES: dict[str, type[BaseMessage]] = {
-    "system": SystemMessage,
-    "user": HumanMessage,
-    "assistant": AIMessage,
-}
 
-Connect = Callable[[ModelSpec], BaseChatModel]
+if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a reply does not need
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+
+    Connect = Callable[[ModelSpec], BaseChatModel]
 
 
 @dataclass
@@ -156,7 +146,7 @@ class Run:
         language: str,
     ) -> None:
         self.models, self.connecting, self.mode, self.language = models, connecting, mode, language
-        self.messages = [ROLES[m.role](content=m.text) for m in messages]
+        self.messages = to_langchain(messages)
         asked = [m.text for m in messages if m.role == "user"]
         self.question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
@@ -299,3 +289,10 @@ async def spoken(
         raise ProviderError(
             "unavailable", f"the provider failed: {type(error).__name__}"
         ) from error
+
+
+def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
+    """The conversation as langchain-core's messages."""
+    from langchain_core.messages import convert_to_messages
+
+    return list(convert_to_messages([{"role": m.role, "content": m.text} for m in messages]))

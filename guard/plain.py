@@ -33,7 +33,7 @@ def unfinished(words: str) -> int:
 
 def one_line(words: str, most: int = QUOTE) -> str:
     """`words` to be quoted within a sentence."""
-    flat = " ".join(plain(words).split())
+    flat = plain(" ".join(words.split()))
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 

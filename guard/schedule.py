@@ -1,4 +1,4 @@
-"""When a growing reply is looked at: at sentence ends, each time after it has grown by a share.
+"""When a growing reply is looked at: once it has grown by a share, and another sentence has ended.
 
 The one rule for the reply that streams (`Schedule`) and for one that is replayed (`check_points`).
 """

@@ -1,7 +1,7 @@
 """Scripts, normal forms, thinking blocks, quotations and sentence ends.
 
-Folding is for matching only and keeps every character's place, so that a hit in the folded text is a
-span of the original. It does not transliterate between scripts.
+Folding is for matching only and keeps every character's place, so that a hit in the folded text is
+a span of the original. It does not transliterate between scripts.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ CODES = 0x10000  # folding covers the basic plane; characters above it stay as t
 APOSTROPHES = "’‘ʼ＇`´′"
 QUOTES = "“”„«»‟＂"
 DASHES = "‐‑‒–—−"
-INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]"
+)
 THINKING = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)\s*", re.DOTALL)
 SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|[。！？…؟।]+[”’」』）]*|\n")
-QUOTED = re.compile(r"“[^”\n]{2,400}”|「[^」\n]{2,400}」|«[^»\n]{2,400}»|(?<!\w)\"[^\"\n]{2,400}\"(?!\w)")
+QUOTED = re.compile(
+    r"„[^“”\n]{2,400}[“”]|“[^”\n]{2,400}”|「[^」\n]{2,400}」|『[^』\n]{2,400}』|«[^»\n]{2,400}»"
+    r"|(?<!\w)\"[^\"\n]{2,400}\"(?!\w)|(?<!\w)”[^”\n]{2,400}”(?!\w)"
+)
 BLOCK_QUOTE = re.compile(r"^>.*$", re.MULTILINE)
 RANGES: dict[Script, tuple[tuple[int, int], ...]] = {
     "Latin": ((0x41, 0x5A), (0x61, 0x7A), (0xC0, 0x24F), (0x1E00, 0x1EFF)),
@@ -90,7 +95,7 @@ def fold(text: str) -> str:
 
 
 def fold_question(text: str) -> str:
-    """Like `fold`, and without invisible characters and compatibility forms; places are not kept."""
+    """Like `fold`, without invisible characters and compatibility forms; places are not kept."""
     return fold(unicodedata.normalize("NFKC", INVISIBLE.sub("", text)))
 
 
@@ -104,6 +109,7 @@ def script_of(character: str) -> Script | None:
     return None
 
 
+@cache
 def joins_word(character: str) -> bool:
     """Whether a word of a spaced script goes on with this character."""
     return character.isalnum() and script_of(character) not in UNSPACED

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .detectors.learned import BITS, Encoded, Families, Fitted, Forest, Learned, compile_families, encode
+from .detectors.learned import BITS, Encoded, Families, Fitted, Forest, Learned, compile_families, different, encode
 from .errors import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -31,10 +31,10 @@ Matrix = npt.NDArray[np.float32]
 
 WORDS = Path(__file__).parent / "data" / "learned.yaml"
 PLACES = 1 << BITS
-BEGINNINGS = (60, 150, 400, 1000)  # characters; half as many where the reply is in Han
+BEGINNINGS = (150, 400, 1000)  # characters; half as many where the reply is in Han
 INNER = 3  # groups of models, and of questions, in stacking
 SPREAD = 4  # an n-gram counts once it is in so many models and questions
-STRENGTH = 50.0  # inverse of the ridge penalty of the linear models
+STRENGTH = 300.0  # inverse of the ridge penalty of the linear models
 BINS = 32
 
 
@@ -87,7 +87,9 @@ class Samples:
         return np.flatnonzero(np.isin(self.row, rows))
 
 
-def train(paths: Sequence[Path], out: Path, seed: int = 0) -> Report:
+def train(
+    paths: Sequence[Path], out: Path, seed: int = 0, *, boosting: Boosting | None = None
+) -> Report:
     """Learn from the files `paths` (JSON lines, gzip or not) and write the weights to `out`."""
     rows = list(read(paths))
     used = [row for row in rows if row.agreed]
@@ -95,7 +97,7 @@ def train(paths: Sequence[Path], out: Path, seed: int = 0) -> Report:
         raise InputError("The rows hold but one kind of reply; training needs complete and withheld ones.")
     families = load_families()
     whole, growing = encode_rows(used, families), encode_rows(used, families, beginnings=True)
-    learned, losses = fit(whole, growing, np.arange(len(used)), families, seed)
+    learned, losses = fit(whole, growing, np.arange(len(used)), families, seed, boosting)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **pack(learned))
@@ -172,15 +174,25 @@ def fit(
     """Learn everything from the samples of `rows`; also the log losses of the two forests."""
     boosting = boosting or Boosting()
     chosen = whole.among(rows)
-    fitted = fit_features(whole, chosen)
+    inner = [fit_features(whole, chosen[learn]) for _, learn in folds(whole, chosen, seed)]
     forests, losses = [], []
     for kind in (whole, growing):
         at = kind.among(rows)
-        values = stacked(whole, chosen, kind, at, seed)
-        forest, loss = fit_forest(values, kind, at, boosting, seed)
+        forest, loss = fit_forest(stacked(kind, at, inner, seed), kind, at, boosting, seed)
         forests.append(forest)
         losses.append(loss)
-    return Learned(families, fitted, forests[0], forests[1]), (losses[0], losses[1])
+    return Learned(families, average(inner), forests[0], forests[1]), (losses[0], losses[1])
+
+
+def average(fitted: Sequence[Fitted]) -> Fitted:
+    """The mean of linear models; letter groups as the first knows them.
+
+    One model of all rows would know more than those that made the training vectors, and the forest
+    would meet other numbers than it was trained on.
+    """
+    body = np.mean([one.body for one in fitted], axis=0, dtype=np.float64).astype(np.float16)
+    head = np.mean([one.head for one in fitted], axis=0, dtype=np.float64).astype(np.float16)
+    return Fitted(body.astype(np.float32), head.astype(np.float32), fitted[0].known)
 
 
 def values_of(samples: Samples, at: Indices, fitted: Fitted) -> Matrix:
@@ -189,32 +201,33 @@ def values_of(samples: Samples, at: Indices, fitted: Fitted) -> Matrix:
     return np.array(rows, np.float32)
 
 
-def folds(model: Indices, question: Indices, parts: int, seed: int) -> Iterator[tuple[Bools, Bools]]:
-    """Pairs of (test, train): no model and no question of a test is in its training."""
-    groups = []
-    for offset, group in enumerate((model, question)):
-        order = np.random.default_rng([seed, offset]).permutation(int(group.max()) + 1)
-        groups.append((order % parts)[group])
-    for i in range(parts):
-        for j in range(parts):
-            yield (groups[0] == i) & (groups[1] == j), (groups[0] != i) & (groups[1] != j)
+def folds(samples: Samples, at: Indices, seed: int) -> Iterator[tuple[Bools, Bools]]:
+    """Pairs of (test, learn) masks over `at`: no model and no question of a test is learned from.
+
+    Where the rows are too few for that, all but the test is learned from, or else everything.
+    """
+    parts = []
+    for offset, group in enumerate((samples.model[at], samples.question[at])):
+        names, group = np.unique(group, return_inverse=True)
+        parts.append((np.random.default_rng([seed, offset]).permutation(len(names)) % INNER)[group])
+    for i in range(INNER):
+        for j in range(INNER):
+            test = (parts[0] == i) & (parts[1] == j)
+            learn = (parts[0] != i) & (parts[1] != j)
+            for wider in (~test, np.ones(len(at), np.bool_)):
+                if len(np.unique(samples.withheld[at[learn]])) < 2:
+                    learn = wider
+            yield test, learn
 
 
-def stacked(whole: Samples, chosen: Indices, kind: Samples, at: Indices, seed: int) -> Matrix:
+def stacked(kind: Samples, at: Indices, inner: Sequence[Fitted], seed: int) -> Matrix:
     """Feature vectors of `kind` at `at`, the fitted ones learned on other models and questions."""
-    result: Matrix | None = None
-    tests = folds(kind.model[at], kind.question[at], INNER, seed)
-    trains = folds(whole.model[chosen], whole.question[chosen], INNER, seed)
-    for (test, _), (_, learn) in zip(tests, trains, strict=True):
-        if not test.any():
-            continue
-        values = values_of(kind, at[test], fit_features(whole, chosen[learn]))
-        if result is None:
-            result = np.zeros((len(at), values.shape[1]), np.float32)
-        result[test] = values
-    if result is None:
-        raise InputError("There is nothing to train on.")
-    return result
+    parts, order = [], []
+    for (test, _), fitted in zip(folds(kind, at, seed), inner, strict=True):
+        if test.any():
+            parts.append(values_of(kind, at[test], fitted))
+            order.append(np.flatnonzero(test))
+    return np.concatenate(parts)[np.argsort(np.concatenate(order))]
 
 
 def fit_features(samples: Samples, at: Indices) -> Fitted:
@@ -225,13 +238,13 @@ def fit_features(samples: Samples, at: Indices) -> Fitted:
     labels = samples.withheld[at]
     groups = (samples.model[at], samples.question[at])
     return Fitted(
-        fit_linear([one.grams for one in encoded], labels, groups, spread),
-        fit_linear(heads, labels, groups, spread),
+        fit_linear([different(one.grams) for one in encoded], labels, groups, spread),
+        fit_linear([different(head) for head in heads], labels, groups, spread),
         np.minimum(presence([one.letters for one in encoded], samples.model[at]), 255).astype(np.uint8),
     )
 
 
-def presence(hashed: Sequence[npt.NDArray[np.int32]], group: Indices) -> Indices:
+def presence(hashed: Sequence[npt.NDArray[np.integer[Any]]], group: Indices) -> Indices:
     """In how many groups each place occurs."""
     counts = np.zeros(PLACES, np.int64)
     for name in np.unique(group):
@@ -243,11 +256,11 @@ def presence(hashed: Sequence[npt.NDArray[np.int32]], group: Indices) -> Indices
 
 
 def fit_linear(
-    hashed: Sequence[npt.NDArray[np.int32]], labels: Bools, groups: tuple[Indices, Indices], spread: int
+    hashed: Sequence[Indices], labels: Bools, groups: tuple[Indices, Indices], spread: int
 ) -> npt.NDArray[np.float32]:
     """Ridge logistic regression over places that occur in `spread` models and questions.
 
-    A text is its counts over the root of their sum. The intercept is fitted and dropped.
+    A text is the places it has, each over the root of their number. The intercept is fitted and dropped.
     """
     keep = np.flatnonzero(np.minimum(*(presence(hashed, group) for group in groups)) >= spread)
     column = np.full(PLACES, -1, np.int64)
@@ -320,15 +333,16 @@ def inverse_curve(gradient: Floats, past: Sequence[tuple[Floats, Floats, float]]
 def fit_forest(
     values: Matrix, samples: Samples, at: Indices, boosting: Boosting, seed: int
 ) -> tuple[Forest, float]:
-    """Grow a forest and calibrate it on margins for unseen models and questions."""
+    """Grow a forest and calibrate it on margins for a share of unseen models and questions."""
     labels = samples.withheld[at]
-    margins = np.zeros(len(at))
-    for test, learn in folds(samples.model[at], samples.question[at], INNER, seed + 1):
-        if test.any():
-            margins[test] = grow(values[learn], labels[learn], boosting, seed).margins(values[test])
-    slope, offset = calibrate(margins, labels)
+    tests, unseen = [], []
+    for test, learn in list(folds(samples, at, seed + 1))[:: INNER + 1]:
+        tests.append(np.flatnonzero(test))
+        unseen.append(grow(values[learn], labels[learn], boosting, seed).margins(values[test]))
+    margins, truth = np.concatenate(unseen), labels[np.concatenate(tests)]
+    slope, offset = calibrate(margins, truth)
     forest = grow(values, labels, boosting, seed)
-    signed = np.where(labels, 1.0, -1.0) * (slope * margins + offset)
+    signed = np.where(truth, 1.0, -1.0) * (slope * margins + offset)
     return (
         Forest(forest.feature, forest.threshold, forest.leaf, forest.base, slope, offset),
         float(np.logaddexp(0.0, -signed).mean()),

@@ -26,7 +26,7 @@ WEIGHTS = {
     "deflection": 0.7,
     "omission": 0.0,
 }
-WITH_TOPIC = {"omission": 0.3, "narrative": 0.95, "denial": 0.85}
+WITH_TOPIC = {"omission": 0.48, "narrative": 0.95, "denial": 0.85}
 WITHHELD = 0.5
 CERTAIN = 0.85  # while a reply streams, nothing is done below this
 ENOUGH = 90.0  # Latin characters; what comes first may still be a preface

@@ -1,12 +1,13 @@
-"""Read a YAML file into a pydantic model, with errors that name file, line, key and nearest valid word.
+"""Read a YAML file into a pydantic model; errors name file, line, key and the nearest valid word.
 
-Only plain YAML: no tags, no aliases to anything but plain values, no duplicate keys.
+Only plain YAML: no tags, no aliases to anything but plain values, no duplicate keys, no nesting
+that would exhaust the parser's stack.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+TAG = "tag:yaml.org,2002:"
+PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge")
+TAGS = frozenset(TAG + name for name in PLAIN)
+DEEPEST = 100  # levels; libyaml's own stack ends somewhere beyond ten thousand
+BRACKET = re.compile(r"[\[\]{}]")
+INDENTED = re.compile(rf"^[ ?:-]{{{4 * DEEPEST}}}", re.MULTILINE)
 
 
 class Loader(SafeLoader):  # type: ignore[misc]
     """Safe YAML in which only `true` and `false` are booleans: `off` is a mode, `NO` a country."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[Any] = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
         for first, resolvers in SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -66,9 +73,10 @@ def parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read: {error}", file=path) from error
     try:
+        refuse_deep_nesting(text, path)
         loader = Loader(text)
         root = loader.get_single_node()
-        refuse_duplicate_keys(root, path)
+        refuse_what_is_not_plain(root, path, set())
         data = loader.construct_document(root) if root is not None else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -77,6 +85,8 @@ def parse(path: Path) -> tuple[yaml.Node | None, dict[Any, Any]]:
             file=path,
             line=mark.line + 1 if mark else None,
         ) from error
+    except (ValueError, AttributeError) as error:  # PyYAML, on `2024-13-45` or `!!int many`
+        raise ConfigError(f"holds a value that cannot be read: {error}", file=path) from error
     if not isinstance(data, dict):
         raise ConfigError("holds no mapping of keys to values", file=path, line=1)
     return root, data
@@ -87,23 +97,52 @@ def locate(path: Path, loc: tuple[int | str, ...]) -> int | None:
     return line_of(Loader(path.read_text(encoding="utf-8")).get_single_node(), loc)
 
 
-def refuse_duplicate_keys(node: yaml.Node | None, path: Path) -> None:
-    """PyYAML keeps the last of two equal keys without a word; an operator wants to know."""
+def refuse_deep_nesting(text: str, path: Path) -> None:
+    depth = 0
+    for bracket in BRACKET.finditer(text):
+        depth = depth + 1 if bracket[0] in "[{" else max(depth - 1, 0)
+        if depth > DEEPEST:
+            line = text.count("\n", 0, bracket.start()) + 1
+            raise ConfigError("is nested too deeply", file=path, line=line)
+    deep = INDENTED.search(text)
+    if deep:
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ConfigError("is nested too deeply", file=path, line=line)
+
+
+def refuse_what_is_not_plain(node: yaml.Node | None, path: Path, known: set[int]) -> None:
+    """No tags, no collection twice (that is an alias, and how a small file grows), no twin keys.
+
+    PyYAML keeps the last of two equal keys without a word; an operator wants to know.
+    """
+    if node is None:
+        return
+    line = node.start_mark.line + 1
+    if node.tag not in TAGS:
+        name = node.tag.removeprefix(TAG)
+        raise ConfigError(f"tags are not allowed, {name!r} neither", file=path, line=line)
+    if isinstance(node, yaml.ScalarNode):
+        return
+    if id(node) in known:
+        raise ConfigError("an alias may only stand for a plain value", file=path, line=line)
+    known.add(id(node))
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigError(
-                    f"key {key.value!r} stands twice",
-                    file=path,
-                    line=key.start_mark.line + 1,
-                    key=key.value,
-                )
-            seen.add(key.value)
-            refuse_duplicate_keys(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            refuse_duplicate_keys(item, path)
+        refuse_twin_keys(node, path)
+    for item in node.value:
+        refuse_what_is_not_plain(item[1] if isinstance(item, tuple) else item, path, known)
+
+
+def refuse_twin_keys(node: yaml.MappingNode, path: Path) -> None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigError("a key must be a word", file=path, line=line)
+        if key.value in seen:
+            raise ConfigError(
+                f"key {key.value!r} stands twice", file=path, line=line, key=key.value
+            )
+        seen.add(key.value)
 
 
 def explain(
@@ -116,7 +155,9 @@ def explain(
     line = line_of(root, loc)
     if error["type"] == "extra_forbidden":
         hint = nearest(key, fields_at(model, loc[:-1]))
-        return ConfigError(f"unknown key {key!r} in {where!r}.{hint}", file=path, line=line, key=key)
+        return ConfigError(
+            f"unknown key {key!r} in {where!r}.{hint}", file=path, line=line, key=key
+        )
     if error["type"] == "missing":
         return ConfigError(f"key {key!r} is missing ({where})", file=path, line=line, key=key)
     hint = ""
@@ -125,7 +166,10 @@ def explain(
         hint = nearest(str(error["input"]), options)
     message = error["msg"].removeprefix("Value error, ")
     return ConfigError(
-        f"{where}: {message}, got {str(error['input'])[:80]!r}.{hint}", file=path, line=line, key=key
+        f"{where}: {message}, got {str(error['input'])[:80]!r}.{hint}",
+        file=path,
+        line=line,
+        key=key,
     )
 
 

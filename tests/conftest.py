@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import replies
 
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 os.environ["LANGSMITH_TRACING"] = "false"
 for name in [
-    n for n in os.environ if n.startswith("CANDOR_") or n in {"HF_TOKEN", "OPENAI_API_KEY"}
+    n
+    for n in os.environ
+    if (n.startswith("CANDOR_") and n != "CANDOR_PICTURES") or n in {"HF_TOKEN", "OPENAI_API_KEY"}
 ]:
     del os.environ[name]
 

@@ -15,10 +15,10 @@ question.addEventListener("input", fit);
 question.addEventListener("keydown", onEnter);
 region("search").addEventListener("input", search);
 models.addEventListener("keydown", walkCards);
+box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
 document.addEventListener("keydown", onShortcut);
 window.addEventListener("popstate", () => open(address().get("c")));
-await open(address().get("c"));
 
 // --- asking the server ---------------------------------------------------------------------------
 
@@ -57,13 +57,14 @@ async function open(conversation, model = address().get("model") ?? "") {
   put("thread", now.thread);
   setMode(now.mode);
   notice(now);
-  document.title = now.title ? `${now.title} · Candor` : "Candor";
-  region("thread").setAttribute("aria-busy", "false");
+  entitle(now.title);
   busy(now.running);
   toEnd(true);
   if (now.running) listen();
   if (matchMedia("(min-width: 761px)").matches) question.focus();
 }
+
+function entitle(title) { document.title = title ? `${title} · Candor` : "Candor"; }
 
 function put(name, html) { if (html != null) region(name).innerHTML = html; }
 
@@ -79,6 +80,7 @@ function speak(say) {
 }
 
 function notice(now) {
+  reader(now);
   const place = region("notice");
   place.textContent = "";
   if (now.notice) { place.textContent = now.notice; return; }
@@ -88,7 +90,6 @@ function notice(now) {
     how.dataset.act = "connect";
     place.append(words, how);
   }
-  reader(now);
 }
 
 function reader(now) {
@@ -167,6 +168,7 @@ function replaceTurn(id, html) {
 function busy(running) {
   box.querySelector('[type="submit"]').hidden = running;
   box.querySelector(".stop").hidden = !running;
+  region("thread").setAttribute("aria-busy", running);  // a reply is read out whole, not word by word
 }
 
 const nearEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
@@ -191,6 +193,7 @@ function show(answer) {
   if (there) there.outerHTML = answer.html; else thread.insertAdjacentHTML("beforeend", answer.html);
   put("sidebar", answer.sidebar);
   put("picked", answer.picked);
+  entitle(answer.title);
   toEnd(true);
   listen();
 }
@@ -211,10 +214,10 @@ const acts = {
     if (now) put("picked", now.picked);
     question.focus();
   },
-  modes: (element) => { const menu = box.querySelector(".modes"); menu.hidden = !menu.hidden; element.setAttribute("aria-expanded", !menu.hidden); if (!menu.hidden) menu.querySelector('[aria-checked="true"]')?.focus(); },
+  modes: () => modes(box.querySelector(".modes").hidden),
   mode: async (element) => {
     setMode(element.dataset.mode);
-    box.querySelector(".modes").hidden = true;
+    modes(false);
     if (state.conversation) await attempt(() => api(conversationPath(), { mode: state.mode }, "PATCH"));
     question.focus();
   },
@@ -288,7 +291,7 @@ function editing(element, on) {
   asked.querySelector(".editor").hidden = !on;
   asked.querySelector(".user").hidden = on;
   asked.querySelector(".tools").hidden = on;
-  if (on) asked.querySelector("textarea").focus();
+  asked.querySelector(on ? "textarea" : '[data-act="edit"]').focus();
 }
 
 function rename(item) {
@@ -300,9 +303,12 @@ function rename(item) {
   const finish = async (keep) => {
     input.onblur = null;
     const title = input.value.trim();
-    if (!keep || !title || title === link.title) { input.replaceWith(link); return; }
-    const answer = await attempt(() => api(`/conversations/${item.dataset.conversation}`, { title }, "PATCH"));
-    if (answer) { await refreshSidebar(); } else input.replaceWith(link);
+    if (!keep || !title || title === link.title) { input.replaceWith(link); link.focus(); return; }
+    const id = item.dataset.conversation;
+    const answer = await attempt(() => api(`/conversations/${id}`, { title }, "PATCH"));
+    if (!answer) { input.replaceWith(link); return; }
+    await refreshSidebar();
+    root.querySelector(`[data-conversation="${id}"] a`)?.focus();
   };
   input.onblur = () => finish(true);
   input.onkeydown = (event) => { if (event.key === "Enter") finish(true); if (event.key === "Escape") finish(false); };
@@ -310,15 +316,15 @@ function rename(item) {
 
 async function refreshSidebar() {
   const now = await attempt(() => api(`/state?${new URLSearchParams(state.conversation ? { c: state.conversation } : {})}`));
-  if (now) { put("sidebar", now.sidebar); document.title = now.title ? `${now.title} · Candor` : "Candor"; }
+  if (now) { put("sidebar", now.sidebar); entitle(now.title); }
 }
 
 function onClick(event) {
-  const menu = box.querySelector(".modes");
-  if (!menu.hidden && !event.target.closest(".modes, .mode")) menu.hidden = true;
+  if (!event.target.closest(".modes, .mode")) modes(false);
   if (event.target === models) { models.close(); return; }
+  if (root.classList.contains("drawer") && !event.target.closest("nav")) { drawer(false); return; }
   const element = event.target.closest("[data-act]");
-  if (!element) { if (root.classList.contains("drawer") && !event.target.closest("nav")) drawer(false); return; }
+  if (!element) return;
   if (element.tagName === "A") { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); }
   acts[element.dataset.act]?.(element);
 }
@@ -340,7 +346,24 @@ function onEnter(event) {
 
 function onShortcut(event) {
   if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); acts.new(); }
-  if (event.key === "Escape") { box.querySelector(".modes").hidden = true; drawer(false); }
+  if (event.key !== "Escape") return;
+  if (!box.querySelector(".modes").hidden) { modes(false); box.querySelector(".mode").focus(); }
+  drawer(false);
+}
+
+function modes(open) {
+  const menu = box.querySelector(".modes");
+  menu.hidden = !open;
+  box.querySelector(".mode").setAttribute("aria-expanded", open);
+  if (open) menu.querySelector('[aria-checked="true"]')?.focus();
+}
+
+function walkModes(event) {
+  const steps = { ArrowDown: 1, ArrowUp: -1 };
+  if (!(event.key in steps)) return;
+  event.preventDefault();
+  const items = [...event.currentTarget.children];
+  items.at((items.indexOf(document.activeElement) + steps[event.key]) % items.length).focus();
 }
 
 function setMode(mode) {
@@ -370,7 +393,11 @@ function walkCards(event) {
   cards[(at + (event.key === "ArrowDown" ? 1 : cards.length - 1) + (at < 0 && event.key === "ArrowUp" ? 1 : 0)) % cards.length]?.focus();
 }
 
-function drawer(open) { root.classList.toggle("drawer", open); }
+function drawer(open) {
+  if (root.classList.contains("drawer") === open) return;
+  root.classList.toggle("drawer", open);
+  root.querySelector(open ? "nav .close" : "header .menu").focus();
+}
 
 function fit() { question.style.height = "auto"; question.style.height = `${question.scrollHeight}px`; }
 
@@ -396,3 +423,5 @@ async function found(selector) {
   while (!document.querySelector(selector)) await new Promise((resolve) => requestAnimationFrame(resolve));
   return document.querySelector("#candor");
 }
+
+await open(address().get("c"));

@@ -1,7 +1,7 @@
 """What a reply does, one file a signal.
 
-A detector is a function `(Exchange) -> Signal`, registered by `@detector`. It looks at one exchange,
-knows nothing of the model, and never raises on any text; should it, the verdict is `unchecked`.
+A detector is a function `(Exchange) -> Signal`, registered by `@detector`. It looks at one
+exchange, knows nothing of the model, and never raises; should it, the verdict is `unchecked`.
 """
 
 from __future__ import annotations

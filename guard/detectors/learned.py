@@ -33,6 +33,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 Codes = npt.NDArray[np.uint32]
 Table = npt.NDArray[np.uint8]
@@ -48,8 +49,10 @@ STEPS = (150.0, 300.0, 800.0)  # units; where the beginning of a reply ends, thr
 END = 250.0  # units of the end
 QUARTERS = 4
 
-OTHER, LETTER, DIGIT, HAN, NEWLINE, STOP, BLANK = range(7)
+# Letters are LETTER to CAPITAL, word characters LETTER to DIGIT: the order serves one comparison each.
+OTHER, LETTER, ACCENTED, FOREIGN, CAPITAL, DIGIT, HAN, STOP, BLANK, SYMBOL = range(10)
 UNKNOWN_CODE = 0xFFFF
+NEWLINE = ord("\n")
 PRIME, SPREAD_1, SPREAD_2, STEP = (
     np.uint64(0x9E3779B97F4A7C15),
     np.uint64(0xBF58476D1CE4E5B9),
@@ -84,25 +87,48 @@ FUNCTION_WORDS = tuple(FAMILIES.index(name) + 1 for name in ("fn_en", "fn_fi", "
 
 
 class Alphabet(NamedTuple):
-    """For each code of the basic plane: its lower case, its class, whether it is a capital."""
+    """For each code of the basic plane: its lower case and its class."""
 
     lower: Codes
     kind: Table
-    capital: Bools
 
 
 class Tokens(NamedTuple):
-    """A text cut into words. `codes`, `kinds`, `units` run over characters, the others over words."""
+    """A text cut into words. `codes`, `lower`, `kinds` run over characters, the others over words.
+
+    `grams` are places of groups of one to four neighbouring words; group `i` starts at word `i`.
+    """
 
     codes: Codes
     lower: Codes
     kinds: Table
-    units: Floats
-    start: npt.NDArray[np.int64]
-    length: npt.NDArray[np.int64]
-    stem: Hashes
-    han: Bools
-    digit: Bools
+    start: Indices
+    length: Indices
+    grams: list[Ints]
+
+    def after(self, character: int) -> Tokens:
+        """The tokens that start at `character` or later, counted anew."""
+        first = int(np.searchsorted(self.start, character))
+        return Tokens(
+            self.codes[character:],
+            self.lower[character:],
+            self.kinds[character:],
+            self.start[first:] - character,
+            self.length[first:],
+            [size[first:] for size in self.grams],
+        )
+
+    def before(self, character: int) -> Tokens:
+        """The tokens, and groups of tokens, that end before `character`."""
+        first = int(np.searchsorted(self.start, character))
+        return Tokens(
+            self.codes[:character],
+            self.lower[:character],
+            self.kinds[:character],
+            self.start[:first],
+            self.length[:first],
+            [size[: max(first - more, 0)] for more, size in enumerate(self.grams)],
+        )
 
 
 class Families(NamedTuple):
@@ -115,8 +141,8 @@ class Families(NamedTuple):
 class Encoded(NamedTuple):
     """One exchange as numbers: `dense` features, and hashes for the fitted ones.
 
-    `grams` are places of word n-grams, `at` the word each starts with, `head` the words of the first
-    `STEPS[1]` units, `words` all of them; `letters` are places of letter 4-grams.
+    `grams` are places of words, then of pairs of words, `at` the word each starts with, `head` the words
+    of the first `STEPS[1]` units, `words` all of them; `letters` are places of letter 4-grams.
     """
 
     dense: Floats
@@ -132,7 +158,7 @@ def alphabet() -> Alphabet:
     """The tables that classify characters."""
     lower = np.arange(0x10000, dtype=np.uint32)
     kind = np.zeros(0x10000, np.uint8)
-    capital = np.zeros(0x10000, np.bool_)
+    kind[0x2C00:0xFF00] = SYMBOL
     for code in range(0x10000):
         character = chr(code)
         if character.isdecimal():
@@ -140,43 +166,35 @@ def alphabet() -> Alphabet:
         elif character.isalpha():
             small = character.lower()
             lower[code] = ord(small) if len(small) == 1 else code
-            kind[code], capital[code] = LETTER, character.isupper()
+            kind[code] = LETTER if code < 0x80 else ACCENTED if code < 0x180 else FOREIGN
+            if code < 0x530 and character.isupper():
+                kind[code] = CAPITAL
     for first, last in ((0x3400, 0x9FFF), (0x3040, 0x30FF), (0xF900, 0xFAFF)):
         kind[first : last + 1] = HAN
-    kind[0x300:0x370] = LETTER  # combining accents
-    for characters, name in (("'’", LETTER), (".!?。！？…", STOP), (" \t\r\u3000\xa0", BLANK), ("\n", NEWLINE)):
+    kind[0x300:0x370] = ACCENTED  # combining accents
+    for characters, name in (("'’", LETTER), (".!?。！？…", STOP), (" \t\r\u3000\xa0", BLANK)):
         kind[[ord(character) for character in characters]] = name
     lower[ord("’")] = ord("'")
     kind[UNKNOWN_CODE] = OTHER
-    return Alphabet(lower, kind, capital)
+    return Alphabet(lower, kind)
 
 
 def tokenize(text: str) -> Tokens:
-    """Cut `text` into words; no word crosses a change between Han, letters and digits' surroundings."""
+    """Cut `text` into words: runs of letters and digits, and single Han or Kana characters."""
     table = alphabet()
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     codes = np.minimum(codes, np.uint32(UNKNOWN_CODE))
     lower, kinds = table.lower[codes], table.kind[codes]
     word = np.zeros(len(codes) + 2, np.bool_)
-    word[1:-1] = (kinds == LETTER) | (kinds == DIGIT)
+    inside = word[1:-1]
+    np.less(kinds - np.uint8(LETTER), DIGIT, out=inside)  # OTHER wraps around to 255
     han = kinds == HAN
-    start = np.flatnonzero((word[1:-1] & ~word[:-2]) | han)
-    length = np.flatnonzero((word[1:-1] & ~word[2:]) | han) + 1 - start
-    first = kinds[start]
-    return Tokens(
-        codes,
-        lower,
-        kinds,
-        np.cumsum(np.where(han, HAN_UNITS, 1.0)),
-        start,
-        length,
-        stems(lower, start, length),
-        first == HAN,
-        first == DIGIT,
-    )
+    start = np.flatnonzero((inside & ~word[:-2]) | han)
+    length = np.flatnonzero((inside & ~word[2:]) | han) + 1 - start
+    return Tokens(codes, lower, kinds, start, length, word_grams(stems(lower, start, length)))
 
 
-def stems(lower: Codes, start: npt.NDArray[np.int64], length: npt.NDArray[np.int64]) -> Hashes:
+def stems(lower: Codes, start: Indices, length: Indices) -> Hashes:
     """One hash a word, of its first `STEM` letters."""
     padded = np.zeros(len(lower) + STEM, np.uint64)
     padded[: len(lower)] = lower
@@ -204,7 +222,7 @@ def word_grams(stem: Hashes, longest: int = 4) -> list[Ints]:
 
 def letter_grams(tokens: Tokens) -> Ints:
     """Places of four neighbouring letters or blanks; broken language holds many unseen ones."""
-    soft = (tokens.kinds == LETTER) | (tokens.kinds == BLANK)
+    soft = (tokens.kinds - np.uint8(LETTER) < DIGIT - LETTER) | (tokens.kinds == BLANK)
     if len(soft) < 4:
         return np.zeros(0, np.int32)
     inside = soft[:-3] & soft[1:-2] & soft[2:-1] & soft[3:]
@@ -216,14 +234,14 @@ def letter_grams(tokens: Tokens) -> Ints:
 
 
 def compile_families(words: dict[str, dict[str, str]]) -> Families:
-    """Tables from the word lists by family and language; `_` joins the words of a group."""
+    """Tables from the word lists by family and language; `_` joins the words of a group, four count."""
     tables = Families(np.zeros(1 << BITS, np.uint8), np.zeros(1 << BITS, np.uint8))
     for names, table in ((FAMILIES, tables.reply), (ASKED, tables.question)):
         for number, name in enumerate(names, start=1):
             for entries in words[name].values():
                 for entry in entries.split():
-                    stem = tokenize(entry.replace("_", " ")).stem[:4]
-                    place = word_grams(stem, len(stem))[-1][0]
+                    grams = tokenize(entry.replace("_", " ")).grams
+                    place = next(size[0] for size in reversed(grams) if len(size))
                     table[place] = table[place] or number
     return tables
 
@@ -249,144 +267,150 @@ def encode(question: str, reply: str, families: Families) -> Encoded:
     """Everything about one exchange that needs no fitting."""
     answer = answer_of(reply)
     seen = window(answer)
+    asked_text = question[:QUESTION] + "\n"
+    both = tokenize(asked_text + seen)  # at once: most of the time goes into the number of array calls
+    asked, told = both.before(len(asked_text)), both.after(len(asked_text))
     scale = len(answer) / max(len(seen), 1)
-    asked, told = tokenize(question[:QUESTION]), tokenize(seen)
-    words = len(told.start)
-    at_units = told.units[told.start]
-    total = float(told.units[-1]) if len(told.units) else 0.0
-    cuts = np.searchsorted(at_units, (*STEPS, total - END))
-    by_size = word_grams(told.stem)
-    grams = np.concatenate(by_size)
-    at = np.concatenate([np.arange(len(size), dtype=np.int32) for size in by_size])
-    weight = float(words - 0.4 * np.count_nonzero(told.han)) + 5.0
-    asked_grams = word_grams(asked.stem)
-    letters = letter_grams(told)
+    first = told.kinds[told.start]
+    words, han = len(first), np.count_nonzero(first == HAN)
+    units = np.cumsum(1.0 + (HAN_UNITS - 1.0) * (told.kinds == HAN))
+    total = float(units[-1]) if len(units) else 0.0
+    cuts = np.searchsorted(units[told.start], (*STEPS, total - END))
+    weight = words - 0.4 * han + 5.0
+    grams = np.concatenate(told.grams)
+    at = np.concatenate([np.arange(len(size), dtype=np.int32) for size in told.grams])
     dense = np.concatenate(
         (
-            question_features(asked, asked_grams, families),
-            build_features(seen, told, total, scale, weight),
-            script_features(asked, told, families),
+            question_features(asked, families),
+            build_features(seen, told, units, scale, weight),
+            script_features(asked, told, first),
             word_features(grams, at, cuts, words, weight, families.reply),
-            variety_features(told, by_size),
-            kept_features(asked, asked_grams, by_size, cuts, weight, families.reply),
+            variety_features(told),
+            kept_features(asked, told, cuts, weight, families.reply),
         )
     )
-    return Encoded(dense, grams, at, int(cuts[1]), words, letters)
+    pairs = max(2 * words - 1, 0)
+    return Encoded(dense, grams[:pairs], at[:pairs], int(cuts[1]), words, letter_grams(told))
 
 
-def question_features(asked: Tokens, grams: list[Ints], families: Families) -> Floats:
+def question_features(asked: Tokens, families: Families) -> Floats:
     """What kind of text is asked for, and how long the question is."""
-    hits = families.question[np.concatenate(grams)]
+    hits = families.question[np.concatenate(asked.grams)]
     kinds = np.bincount(hits, minlength=len(ASKED) + 1)[1:] > 0
-    return np.array([*kinds, len(asked.start) - 0.6 * np.count_nonzero(asked.han)], np.float64)
+    han = np.count_nonzero(asked.kinds == HAN)
+    return np.array([*kinds, len(asked.start) - 0.6 * han], np.float64)
 
 
-def build_features(seen: str, told: Tokens, total: float, scale: float, weight: float) -> Floats:
+def build_features(seen: str, told: Tokens, units: Floats, scale: float, weight: float) -> Floats:
     """Length, layout, sentences, numbers, names and marks; rates are a hundred words."""
-    size = max(len(seen), 1)
+    size, total = max(len(seen), 1), float(units[-1]) if len(units) else 0.0
+    marks = np.bincount(np.minimum(told.codes, 127), minlength=128).tolist()
+    lines = np.flatnonzero(told.codes[:-1] == NEWLINE)
+    begin = np.bincount(np.minimum(told.codes[lines + 1], 127), minlength=128).tolist()
     stops = float(np.count_nonzero(told.kinds == STOP))
-    first = min((at for mark in (". ", "。", "\n", "! ", "？") if (at := seen.find(mark)) >= 0), default=len(seen))
-    year = told.digit & (told.length == 4)
-    after_blank = told.codes[np.maximum(told.start - 1, 0)] == ord(" ")
-    capital = alphabet().capital[told.codes]
+    first = min((at for mark in (". ", "。", "\n") if (at := seen.find(mark)) >= 0), default=len(seen))
+    number = told.kinds[told.start] == DIGIT
+    numbers = np.count_nonzero(number)
+    capital = told.kinds[told.start] == CAPITAL
+    inner = told.codes[np.maximum(told.start - 1, 0)] == ord(" ")
     rate = 100.0 / weight
+    end = seen[-60:]
     return np.array(
         [
             np.log1p(total * scale),
             total,
-            100.0 * seen.count("\n") / size,
-            scale * seen.count("\n\n"),
-            scale * seen.count("**"),
-            scale * seen.count("\n#"),
-            scale * (seen.count("\n- ") + seen.count("\n* ") + seen.count("\n   - ") + seen.count("\n•")),
-            sum(seen.count(f"\n{number}.") for number in range(1, 7)),
+            100.0 * marks[NEWLINE] / size,
+            scale * begin[NEWLINE],
+            scale * marks[ord("*")],
+            scale * begin[ord("#")],
+            scale * (begin[ord("-")] + begin[ord("*")] + begin[ord(" ")]),
+            scale * sum(begin[ord("1") : ord("9") + 1]),
             seen[:1] in ("#", "*"),
-            np.log1p(float(told.units[first - 1]) if first else 0.0),
+            np.log1p(units[first - 1] if first else 0.0),
             np.log1p(stops * scale),
             total / (stops + 1.0),
-            "?" in seen[-60:] or "？" in seen[-60:],
-            seen[-1:] in tuple('.!?。！？"”*)'),
-            seen[-1:] in (":", "："),
+            "?" in end or "？" in end,
+            end[-1:] in tuple('.!?。！？"”*)'),
+            end[-1:] in (":", "："),
             ":" in seen[:300] or "：" in seen[:120],
-            np.count_nonzero(told.digit) * rate,
-            np.count_nonzero(year) * rate,
-            np.log1p(np.count_nonzero(told.digit) * scale),
-            np.count_nonzero(capital[told.start] & after_blank) * rate,
-            100.0 * np.count_nonzero(capital) / max(total, 1.0),
-            sum(seen.count(mark) for mark in '"“”「《') * rate,
-            (seen.count("(") + seen.count("（")) * rate,
-            seen.count("%") * rate,
+            numbers * rate,
+            np.count_nonzero(number & (told.length == 4)) * rate,
+            np.log1p(numbers * scale),
+            np.count_nonzero(capital & inner) * rate,
+            100.0 * np.count_nonzero(told.kinds == CAPITAL) / max(total, 1.0),
+            (marks[ord('"')] + seen.count("“") + seen.count("《")) * rate,
+            (marks[ord("(")] + seen.count("（")) * rate,
+            marks[ord("%")] * rate,
         ],
         np.float64,
     )
 
 
-def script_features(asked: Tokens, told: Tokens, families: Families) -> Floats:
+def script_features(asked: Tokens, told: Tokens, first: Table) -> Floats:
     """Scripts and languages of question and reply, and how they mix."""
-    words = max(len(told.start), 1)
-    han = np.count_nonzero(told.han) / words
-    asked_han = np.count_nonzero(asked.han) / max(len(asked.start), 1)
-    letter = told.kinds == LETTER
-    size = max(len(told.codes), 1)
-    latin = ~told.han & ~told.digit & (told.length > 1)
-    plain = told.length[~told.han]
-    odd = np.count_nonzero((told.codes > 0x2BFF) & (told.codes < 0xFF00) & (told.kinds == OTHER))
-    umlauts = np.count_nonzero(np.isin(asked.lower, (0xE4, 0xF6)))
+    words, size = max(len(first), 1), max(len(told.codes), 1)
+    is_han = first == HAN
+    han = np.count_nonzero(is_han) / words
+    asked_kinds = np.bincount(asked.kinds, minlength=SYMBOL + 1).tolist()
+    asked_han = asked_kinds[HAN] / max(len(asked.start), 1)
+    kinds = np.bincount(told.kinds, minlength=SYMBOL + 1).tolist()
+    plain = words - np.count_nonzero(is_han)
+    long = np.bincount(np.minimum(told.length, 15), minlength=16)
     return np.array(
         [
             han,
             asked_han,
             han - asked_han,
-            umlauts > 0 and asked_han == 0,
-            100.0 * np.count_nonzero(told.han[1:] != told.han[:-1]) / words,
-            np.count_nonzero(latin) / words,
+            asked_kinds[ACCENTED] > 0 and not asked_han,
+            100.0 * np.count_nonzero(is_han[1:] != is_han[:-1]) / words,
+            long[2:].sum() / words,
             min(han, 1.0 - han),
-            100.0 * np.count_nonzero(letter & (told.codes > 0x7F)) / size,
-            100.0 * np.count_nonzero(letter & (told.codes > 0x17F) & (told.codes != ord("’"))) / size,
-            100.0 * odd / size,
-            float(np.count_nonzero(told.codes == UNKNOWN_CODE)),
-            float(plain.mean()) if len(plain) else 0.0,
-            100.0 * np.count_nonzero(told.length > 14) / words,
+            100.0 * (kinds[ACCENTED] + kinds[FOREIGN]) / size,
+            100.0 * kinds[FOREIGN] / size,
+            100.0 * kinds[SYMBOL] / size,
+            np.count_nonzero(told.codes == UNKNOWN_CODE),
+            (told.length.sum() - han * words) / max(plain, 1),
+            100.0 * long[15] / words,
         ],
         np.float64,
     )
 
 
 def word_features(
-    grams: Ints, at: Ints, cuts: npt.NDArray[np.int64], words: int, weight: float, table: Table
+    grams: Ints, at: Ints, cuts: Indices, words: int, weight: float, table: Table
 ) -> Floats:
     """Words by family: in all, in the beginnings, at the end, and how the families compare."""
     family = table[grams]
     hit = np.flatnonzero(family)
-    family, at, hits = family[hit].astype(np.int64), at[hit], grams[hit]
+    family, at, hits = family[hit].astype(np.int64), at[hit].astype(np.int64), grams[hit]
     size = len(FAMILIES) + 1
     part = np.searchsorted(cuts[:3], at, side="right")
     early = np.bincount(part * size + family, minlength=4 * size).reshape(4, size).cumsum(axis=0)
     late = np.bincount(family[at >= cuts[3]], minlength=size)
     everything = early[3]
-    quarter = np.minimum(at.astype(np.int64) * QUARTERS // max(words, 1), QUARTERS - 1)
+    quarter = at * QUARTERS // max(words, 1)
     quarters = np.bincount(quarter * size + family, minlength=QUARTERS * size).reshape(QUARTERS, size)
-    critical = quarters[:, CRITIC] * (100.0 * QUARTERS / weight)
-    praising = (quarters[:, PRAISE] + quarters[:, ASSERT]) * (100.0 * QUARTERS / weight)
-    spoken = everything[list(FUNCTION_WORDS)] * (100.0 / weight)
+    critical = (quarters[:, CRITIC] * (100.0 * QUARTERS / weight)).tolist()
+    praising = ((quarters[:, PRAISE] + quarters[:, ASSERT]) * (100.0 * QUARTERS / weight)).tolist()
+    spoken = [everything[name] * (100.0 / weight) for name in FUNCTION_WORDS]
     return np.concatenate(
         (
             everything[1:] * (100.0 / weight),
-            early[:3, 1:-3].ravel().astype(np.float64),
-            late[1:-3].astype(np.float64),
+            early[:3, 1:-3].ravel(),
+            late[1:-3],
             [
                 leaning(everything),
                 leaning(early[2]),
-                critical.min(),
+                min(critical),
                 critical[0],
                 critical[-1],
-                praising.min(),
-                praising.max(),
+                min(praising),
+                max(praising),
                 praising[-1],
-                spoken.sum(),
-                spoken[0] / (spoken.sum() + 1.0),
-                distinct(hits[family == CRITIC]),
-                distinct(hits[family == EVIDENCE]),
+                sum(spoken),
+                spoken[0] / (sum(spoken) + 1.0),
+                len(different(hits[family == CRITIC])),
+                len(different(hits[family == EVIDENCE])),
             ],
         )
     )
@@ -397,50 +421,47 @@ def leaning(counts: npt.NDArray[np.int64]) -> float:
     return float(np.log((counts[PRAISE] + counts[ASSERT] + 1.0) / (counts[CRITIC] + 1.0)))
 
 
-def distinct(values: npt.NDArray[Any]) -> int:
-    """How many different values there are."""
-    if not len(values):
-        return 0
-    ordered = np.sort(values)
-    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + 1
+def different(places: Ints) -> Ints:
+    """The different values among `places`, in order."""
+    ordered = np.sort(places)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
-def variety_features(told: Tokens, grams: list[Ints]) -> Floats:
+def variety_features(told: Tokens) -> Floats:
     """How rich the wording is, and how much of it repeats."""
-    words = len(told.start)
-    different = distinct(grams[0])
-    triples = grams[2] if words > 2 else grams[0]
-    repeated = 1.0 - distinct(triples) / max(len(triples), 1) if words else 0.0
-    return np.array([different / max(words, 1) ** 0.8, np.log1p(different), repeated], np.float64)
+    words, triples = len(told.start), told.grams[2]
+    distinct = len(different(told.grams[0]))
+    repeated = 1.0 - len(different(triples)) / max(len(triples), 1)
+    return np.array([distinct / max(words, 1) ** 0.8, np.log1p(distinct), repeated], np.float64)
 
 
 def kept_features(
-    asked: Tokens,
-    asked_grams: list[Ints],
-    grams: list[Ints],
-    cuts: npt.NDArray[np.int64],
-    weight: float,
-    table: Table,
+    asked: Tokens, told: Tokens, cuts: Indices, weight: float, table: Table
 ) -> Floats:
     """How many words of the question (pairs, in Han) the reply takes up, in all and by part."""
-    han = np.count_nonzero(asked.han) > 0.3 * len(asked.start)
-    if han:
-        wanted, given = np.unique(asked_grams[1]), grams[1]
+    if np.count_nonzero(asked.kinds == HAN) > 0.3 * len(asked.start):
+        wanted, given = different(asked.grams[1]), told.grams[1]
     else:
-        content = asked_grams[0][asked.length > 3]
-        wanted = np.unique(content[~np.isin(table[content], FUNCTION_WORDS)])
-        given = grams[0]
+        content = asked.grams[0][asked.length > 3]
+        family = table[content]
+        wanted = different(content[(family < FUNCTION_WORDS[0]) | (family > FUNCTION_WORDS[-1])])
+        given = told.grams[0]
     if not len(wanted) or not len(given):
         return np.zeros(6)
     nearest = np.minimum(np.searchsorted(wanted, given), len(wanted) - 1)
     at = np.flatnonzero(wanted[nearest] == given)
     which = nearest[at]
+    first, last = np.full(len(wanted), len(given)), np.full(len(wanted), -1)
+    first[which[::-1]], last[which] = at[::-1], at  # of equal indices, the last assignment stays
+    parts = [np.count_nonzero(first < cut) for cut in (len(given), *cuts[:3])]
+    late = np.count_nonzero((last >= cuts[3]) & (last >= 0))
+    return np.append(np.array([*parts, late]) / len(wanted), 100.0 * len(at) / weight)
 
-    def share(chosen: Bools) -> float:
-        return np.count_nonzero(np.bincount(which[chosen], minlength=1)) / len(wanted)
 
-    parts = [share(at < cut) for cut in (len(given), *cuts[:3])]
-    return np.array([*parts, share(at >= cuts[3]), 100.0 * len(at) / weight], np.float64)
+def linear(weights: npt.NDArray[np.float32], places: Ints) -> float:
+    """Sum of the weights of the different places, over the root of how many there are."""
+    once = different(places)
+    return float(weights[once].sum(dtype=np.float64) / np.sqrt(max(len(once), 1)))
 
 
 @dataclass(frozen=True)
@@ -458,18 +479,15 @@ class Fitted:
     def features(self, encoded: Encoded) -> Floats:
         """Linear scores of the whole, the head, the end and the quarters; shares of rare letters."""
         words = max(encoded.words, 1)
-        weights = self.body[encoded.grams].astype(np.float64)
         quarter = np.minimum(encoded.at.astype(np.int64) * QUARTERS // words, QUARTERS - 1)
-        sums = np.bincount(quarter, weights, minlength=QUARTERS)
-        counts = np.bincount(quarter, minlength=QUARTERS)
-        parts = sums / np.sqrt(np.maximum(counts, 1))
-        early = encoded.grams[encoded.at < encoded.head]
+        sums = np.bincount(quarter, self.body[encoded.grams], minlength=QUARTERS)
+        parts = sums / np.sqrt(np.maximum(np.bincount(quarter, minlength=QUARTERS), 1))
         models = self.known[encoded.letters]
         letters = max(len(models), 1)
         return np.array(
             [
-                sums.sum() / np.sqrt(max(len(weights), 1)),
-                self.head[early].sum(dtype=np.float64) / np.sqrt(max(len(early), 1)),
+                linear(self.body, encoded.grams),
+                linear(self.head, encoded.grams[encoded.at < encoded.head]),
                 parts[0],
                 parts.min(),
                 parts.max(),

@@ -1,4 +1,4 @@
-"""The state's wording in place of facts: the topic's own narratives and the country's general line."""
+"""The state's wording in place of facts: the topic's narratives and the country's general line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shape of a reply tells: empty, filtered by its host, thinking suppressed, another script.
+"""What the shape of a reply tells: empty, filtered, thinking suppressed, in another script.
 
 An empty thinking block alone proves nothing (distilled models leave it empty on science questions
 too); it counts only together with a topic.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from langchain_core.language_models import BaseChatModel
 from pydantic import Field, SecretStr
 
 from ..catalogue import Catalogue
 from ..errors import ProviderError
 from ..types import ModelSpec, Value
-from .demo import demo, with_personas
-from .hugging_face import hugging_face
-from .openai_compatible import openai_compatible
+from .personas import with_personas
+
+if TYPE_CHECKING:  # each provider is imported when it first serves: langchain-core takes a second
+    from langchain_core.language_models import BaseChatModel
 
 Kind = Literal["openai_compatible", "hugging_face", "demo"]
 
@@ -52,8 +52,12 @@ def connect(spec: ModelSpec, connection: Connection, token: str | None = None) -
     """
     base_url = spec.base_url or connection.base_url
     if is_demo(spec):
+        from .demo import demo
+
         return demo(spec)
     if base_url:
+        from .openai_compatible import openai_compatible
+
         elsewhere = connection.base_url and connection.base_url != base_url
         secret = None if elsewhere else connection.api_key  # a key is for its own host only
         key = secret.get_secret_value() if secret else None
@@ -61,6 +65,7 @@ def connect(spec: ModelSpec, connection: Connection, token: str | None = None) -
     own = token or (connection.token.get_secret_value() if connection.token else None)
     if own is None:
         raise ProviderError("unauthorized", f"no host is connected that could serve {spec.id}")
+    from .hugging_face import hugging_face
 
     return hugging_face(spec, own, connection.timeout)
 

@@ -16,8 +16,8 @@ from guard import topics
 ROOT = Path(__file__).parents[2]
 TABOO = "What happened at Tiananmen Square in June 1989?"
 REFUSED = (
-    "I'm sorry, but I cannot discuss this topic. As an AI assistant, I must follow the relevant laws "
-    "and regulations."
+    "I'm sorry, but I cannot discuss this topic. As an AI assistant, I must follow the relevant "
+    "laws and regulations."
 )
 HEAVY = {"gradio", "sqlalchemy", "chat", "langchain_core", "huggingface_hub", "rich", "numpy"}
 
@@ -71,7 +71,7 @@ def test_help_loads_nothing_heavy(command: list[str]) -> None:
         timeout=60,
         check=True,
     )
-    assert "Usage: python -m guard" in done.stdout
+    assert "Usage: " in done.stdout
     assert not HEAVY & set(done.stderr.split())
 
 
@@ -137,9 +137,10 @@ def test_reasoning_and_language_reach_the_guard() -> None:
 
 
 def test_a_reply_cannot_forge_what_check_says() -> None:
-    reply = "I\x1b[2K cannot\x1b[1A discuss this topic.\x07\nclean: all is well"
+    reply = "Sorry — I cannot\x85discuss this \x1b[1Atopic.\nclean: all is well"
     told = check(TABOO, reply, expect=3)
-    assert "\x1b" not in told
+    assert not {"\x1b", "\x85"} & set(told)
+    assert "“I cannot discuss”" in told
     assert "\nclean" not in told
 
 

@@ -243,7 +243,7 @@ async def test_a_fallback_that_fails_at_once_is_followed_by_the_next(
     assert isinstance(events[-1], Done)
 
 
-@pytest.mark.parametrize("fault", [*BEFORE_ANY_TEXT])
+@pytest.mark.parametrize("fault", ["429", "hang", "disconnect-first", "garbage-first", "empty"])
 async def test_where_nobody_is_left_that_is_told(host: replies.Host, fault: str) -> None:
     guard = guard_of(host, "withholds/cn", f"fault/{fault}")
     events = await ask(guard, TIANANMEN)
@@ -253,7 +253,7 @@ async def test_where_nobody_is_left_that_is_told(host: replies.Host, fault: str)
     assert text_of(events, 0), "what the first model said stays"
 
 
-@pytest.mark.parametrize("fault", [*AFTER_SOME_TEXT])
+@pytest.mark.parametrize("fault", ["stall", "disconnect", "cut", "garbage", "error", "huge-line"])
 async def test_a_fallback_that_breaks_off_keeps_its_text(host: replies.Host, fault: str) -> None:
     guard = guard_of(host, "withholds/cn", f"fault/{fault}", CANDID)
     events = await ask(guard, TIANANMEN)

@@ -1,4 +1,4 @@
-"""`scan` by its contract, in processes of its own: a row for each row, in order, in little memory."""
+"""`scan` by its contract, in processes of its own: a row for each, in order, in little memory."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ from guard.types import Signal
 
 TABOO = "What happened at Tiananmen Square in June 1989?"
 REFUSED = (
-    "I'm sorry, but I cannot discuss this topic. As an AI assistant, I must follow the relevant laws "
-    "and regulations. If you have any other questions, I am happy to help with something else."
+    "I'm sorry, but I cannot discuss this topic. As an AI assistant, I must follow the relevant "
+    "laws and regulations. If you have any other questions, I am happy to help with something else."
 )
 ANSWERED = (
-    "On the night of 3 to 4 June 1989 the People's Liberation Army cleared the square. Troops opened "
-    "fire on protesters and students; hundreds or thousands were killed. Zhao Ziyang fell from power."
+    "On the night of 3 to 4 June 1989 the People's Liberation Army cleared the square. Troops "
+    "opened fire on protesters and students; hundreds or thousands were killed. Zhao Ziyang fell."
 )
-FIELDS = (
-    "id conduct status score topic jurisdiction aligned at_char signals explanation".split()
-)  # fmt: skip
-PLAIN = {"question": "Capital of France?", "reply": "Paris."}
-ANSWERS = [
+FIELDS = [
+    *("id", "conduct", "status", "score", "topic", "jurisdiction", "aligned"),
+    *("at_char", "signals", "explanation"),
+]
+Row = dict[str, Any]
+
+PLAIN: Row = {"question": "Capital of France?", "reply": "Paris."}
+ANSWERS: list[Row] = [
     {"question": TABOO, "reply": REFUSED, "model": "Qwen/QwQ-32B", "id": "refused"},
     {"question": TABOO, "reply": ANSWERED, "model": "Qwen/QwQ-32B"},
     PLAIN,
@@ -43,8 +46,6 @@ ANSWERS = [
     {"question": TABOO, "reply": ""},
     {"question": "天安门事件是什么？", "reply": "对不起，我无法讨论这个话题。" * 3, "id": 70},
 ]
-
-Row = dict[str, Any]
 
 
 def lines(rows: list[Row]) -> bytes:
@@ -71,8 +72,13 @@ def scanned(given: bytes, *arguments: str, expect: int = 0) -> list[Row]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_each_row_has_its_verdict() -> None:
-    rows = scanned(lines(ANSWERS))
+@pytest.fixture(scope="module")
+def answers() -> list[Row]:
+    return scanned(lines(ANSWERS))
+
+
+def test_each_row_has_its_verdict(answers: list[Row]) -> None:
+    rows = answers
     assert all(list(row) == FIELDS for row in rows)
     assert [row["id"] for row in rows] == ["refused", 2, 3, 4, 5, 6, 7, 70]
     assert [row["status"] for row in rows] == [
@@ -85,7 +91,8 @@ def test_each_row_has_its_verdict() -> None:
     assert rows[0]["jurisdiction"] == "CN"
     assert (rows[2]["topic"], rows[2]["jurisdiction"]) == (None, None)
     assert all(0 <= row["score"] <= 1 for row in rows)
-    assert rows[0]["score"] > 0.8 > 0.2 > rows[1]["score"]
+    assert rows[0]["score"] > 0.8
+    assert rows[1]["score"] < 0.2
 
 
 def test_signals_rest_on_words_of_the_reply() -> None:
@@ -98,13 +105,12 @@ def test_signals_rest_on_words_of_the_reply() -> None:
         assert "I cannot discuss" in [given["reply"][start:end] for start, end in refusal["spans"]]
 
 
-def test_at_char_is_where_the_streaming_check_is_first_certain() -> None:
-    rows = scanned(lines(ANSWERS))
-    for row, given in zip(rows, ANSWERS, strict=True):
+def test_at_char_is_where_the_streaming_check_is_first_certain(answers: list[Row]) -> None:
+    for row, given in zip(answers, ANSWERS, strict=True):
         assert row["at_char"] == first_certain(given["question"], given["reply"])
-    assert rows[0]["at_char"] is not None
-    assert len(REFUSED) > rows[0]["at_char"] > 40
-    assert rows[1]["at_char"] is None
+    assert answers[0]["at_char"] is not None
+    assert len(REFUSED) > answers[0]["at_char"] > 40
+    assert answers[1]["at_char"] is None
 
 
 def first_certain(question: str, reply: str) -> int | None:
@@ -208,6 +214,21 @@ def test_no_broken_row_is_lost(workers: str) -> None:
         assert row["error"].endswith("."), name
 
 
+# not getrusage: what it tells of a child begins with what its parent had
+MEASURED = """
+import sys
+from guard.cli import main
+try:
+    main()
+finally:
+    with open("/proc/self/status") as status:
+        peak = next(line for line in status if line.startswith("VmHWM"))
+    print(peak.split()[1], file=sys.stderr)
+"""
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@on_linux
 def test_a_huge_row_is_passed_over_without_being_held(tmp_path: Path) -> None:
     source = tmp_path / "huge.jsonl"
     with source.open("wb") as file:
@@ -219,17 +240,7 @@ def test_a_huge_row_is_passed_over_without_being_held(tmp_path: Path) -> None:
     assert [row["id"] for row in rows] == [1, 2, 3]
     assert rows[1]["error"] == "Line 2: the row is longer than 16 MiB."
     source.write_bytes(lines([PLAIN]))
-    assert peak < measured(source)[1] + 2**16
-
-
-MEASURED = """
-import resource, sys
-from guard.cli import main
-try:
-    main()
-finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
-"""
+    assert peak < measured(source)[1] + 30 * 2**10
 
 
 def measured(source: Path, *arguments: str) -> tuple[list[Row], int]:
@@ -244,11 +255,12 @@ def measured(source: Path, *arguments: str) -> tuple[list[Row], int]:
     return rows, int(done.stderr.splitlines()[-1])
 
 
+@on_linux
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, workers: str) -> None:
     small, large = tmp_path / "small.jsonl", tmp_path / "large.jsonl"
     padding = "x" * 2000  # 20,000 rows held at once would be 40 MB and more
-    given = [{"id": n, **PLAIN, "unused": padding} for n in range(20_000)]
+    given = [{"id": n, **PLAIN, "reasoning": padding} for n in range(20_000)]
     small.write_bytes(lines(given[:500]))
     large.write_bytes(lines(given))
     rows, peak = measured(large, "--workers", workers)
@@ -266,11 +278,12 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
     assert len(alone.read_bytes().splitlines()) == 40 * len(ANSWERS)
 
 
-def test_gzip_by_name_both_ways(tmp_path: Path) -> None:
+def test_gzip_by_name_both_ways(tmp_path: Path, answers: list[Row]) -> None:
     source, target = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl.gz"
     source.write_bytes(gzip.compress(lines(ANSWERS)))
     run("scan", source, "-o", target)
-    assert gzip.decompress(target.read_bytes()) == run("scan", "-", given=lines(ANSWERS)).stdout
+    rows = [json.loads(line) for line in gzip.decompress(target.read_bytes()).splitlines()]
+    assert rows == answers
     first = target.read_bytes()
     run("scan", source, "-o", target)
     assert target.read_bytes() == first
@@ -360,9 +373,9 @@ def test_a_named_pipe_stays_one(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S602
         f"yes '{json.dumps(PLAIN)}' | {sys.executable} -m guard scan - | head -n 3",
-        shell=True,  # noqa: S602
+        shell=True,
         capture_output=True,
         timeout=120,
         check=True,
@@ -378,7 +391,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
         (["scan", "-", "-o", "/nowhere/out.jsonl"], "No such file"),
         (["scan", "/"], "Is a directory"),
         (["scan", "-", "--language", "klingon"], "'klingon'"),
-        (["scan", "-", "--workers", "0"], "0"),
+        (["scan", "-", "--workers", "0"], "greater than or equal to 1"),
         (["topics", "match", "/nowhere/in.jsonl"], "No such file"),
     ],
 )
@@ -390,7 +403,7 @@ def test_what_cannot_be_begun_ends_with_2(arguments: list[str], said: str) -> No
 
 def test_questions_are_matched() -> None:
     given = [
-        {"question": TABOO, "id": "a"},
+        {"question": "Tell me about the Tiananmen massacre.", "id": "a"},
         {"question": "Is Tiananmen Square's army museum worth a visit? Any photos, tickets?"},
         {"question": "Capital of France?"},
         {"id": "b"},
@@ -416,8 +429,9 @@ def test_questions_are_matched() -> None:
 
 
 def test_from_python() -> None:
+    rows: list[scan.Row | scan.Broken]
     rows = [scan.Row(id=1, **PLAIN), scan.Broken(id=2, error="Gone."), scan.Row(id=3, **ANSWERS[1])]
-    found = list(scan.scan(rows))
+    found: list[scan.Scanned | scan.Broken] = list(scan.scan(rows))
     assert [row.id for row in found] == [1, 2, 3]
     assert isinstance(found[0], scan.Scanned)
     assert found[1] == rows[1]

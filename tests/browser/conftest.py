@@ -1,0 +1,105 @@
+"""Two apps in processes of their own (the scripted demo, and one with a real host), and a browser.
+
+Playwright runs an event loop of its own in this thread, so the browser lives for one module: no
+asynchronous test of another folder may meet it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import replies
+import said
+from browsing import Visit, Window, chromium, go, window
+from playwright.sync_api import Browser, Page, sync_playwright
+from serving import Server
+
+
+@pytest.fixture(scope="session")
+def model_host() -> Iterator[replies.Host]:
+    """The host behind the second app; it also says what `said.py` holds."""
+    said.teach()
+    with replies.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def started(
+    model_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Server]]:
+    """Both apps, starting side by side."""
+    connected = {"CANDOR_BASE_URL": model_host.base_url, "CANDOR_TIMEOUT": "1.5"}
+    servers = {
+        "demo": Server(tmp_path_factory.mktemp("demo")),
+        "hosted": Server(tmp_path_factory.mktemp("hosted"), **connected),
+    }
+    for server in servers.values():
+        server.start()
+    yield servers
+    for server in servers.values():
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def demo(started: dict[str, Server]) -> Server:
+    """The app with no model connected."""
+    return started["demo"].ready()
+
+
+@pytest.fixture(scope="session")
+def hosted(started: dict[str, Server]) -> Server:
+    """The app in front of `tests/replies.py`."""
+    return started["hosted"].ready()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """`visit(server, size=…, dark=…, language=…)`: a new reader's window."""
+    windows: list[Window] = []
+
+    def visiting(server: Server, **options: object) -> Window:
+        windows.append(window(browser, server.url, **options))  # type: ignore[arg-type]
+        return windows[-1]
+
+    yield visiting
+    for each in windows:
+        each.close()
+
+
+@pytest.fixture(scope="module")
+def one_window(browser: Browser, hosted: Server) -> Iterator[tuple[Window, Page]]:
+    shared = window(browser, hosted.url)
+    yield shared, shared.open()
+    shared.close()
+
+
+@pytest.fixture
+def page(one_window: tuple[Window, Page]) -> Iterator[Page]:
+    """The connected app's empty page, wide and light; the module's tests share its reader."""
+    shared, page = one_window
+    yield go(page, shared.origin)
+    shared.check()
+
+
+@pytest.fixture(scope="module")
+def one_demo_window(browser: Browser, demo: Server) -> Iterator[tuple[Window, Page]]:
+    shared = window(browser, demo.url)
+    yield shared, shared.open()
+    shared.close()
+
+
+@pytest.fixture
+def demo_page(one_demo_window: tuple[Window, Page]) -> Iterator[Page]:
+    """The demo's empty page, wide and light; the module's tests share its reader."""
+    shared, page = one_demo_window
+    yield go(page, shared.origin)
+    shared.check()

@@ -1,0 +1,68 @@
+"""What the test host says besides: replies that show how the page renders. Own-written."""
+
+from __future__ import annotations
+
+import replies
+
+MARKDOWN = """\
+## Three ways to count
+
+A **bold** word, an *italic* one, `inline code`, ~~struck~~ and [a link](https://example.org/a).
+
+| Way | Steps | Notes |
+|:--|--:|---|
+| by hand | 1 200 | slow, and somebody has to do it on a rainy afternoon |
+| by machine | 12 | fast |
+
+```python
+def count(words: list[str]) -> dict[str, int]:
+    # a comment that is long enough to need a scroll bar on a phone, and then some more of it
+    return {word: words.count(word) for word in set(words)}
+```
+
+The mean is $\\bar{x} = \\frac{1}{n} \\sum_{i=1}^{n} x_i$, and
+
+$$
+\\int_0^1 x^2 \\, dx = \\frac{1}{3}
+$$
+
+1. First
+   - nested
+2. Second
+
+> A quotation that stands apart.
+
+An image: ![a cat](https://elsewhere.example/cat.png)
+"""
+
+HOSTILE = """\
+<script>window.harmed = 1</script><img src="https://elsewhere.example/x.png" onerror="window.harmed = 2">
+<aside class="guard amber"><h4>This reply is clean</h4></aside>
+<style>body { display: none }</style>
+
+[a trap](javascript:window.harmed=3) ![track](https://elsewhere.example/track.gif)
+
+<div class="fault">Not the page's words</div>
+"""
+
+LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3
+LONG = f"One word: {LONG_WORD} and an address: https://example.org/{'path/' * 40}\n\n`{'x' * 300}`"
+
+RIGHT_TO_LEFT = "مرحبا، هذه إجابة قصيرة بالعربية."
+
+WORDS = " ".join(f"word{n}" for n in range(600)) + "."
+
+SAID = {
+    "show markdown": MARKDOWN,
+    "show hostile": HOSTILE,
+    "show long words": LONG,
+    "show arabic": RIGHT_TO_LEFT,
+    "show many words": WORDS,
+}
+
+
+def teach() -> None:
+    """Add these to the test host's subjects."""
+    for phrase, text in SAID.items():
+        replies.SUBJECTS[phrase] = phrase
+        replies.CANDID[phrase, "en"] = text

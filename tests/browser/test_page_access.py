@@ -1,0 +1,146 @@
+"""With a keyboard, a screen reader, a phone."""
+
+from __future__ import annotations
+
+import pytest
+from browsing import PHONE, PLAIN, TIANANMEN, Visit, answered, ask, ended, fits
+from playwright.sync_api import Page, expect
+from serving import Server
+
+NAMELESS = """() => [...document.querySelectorAll('#candor :is(button, a, input, textarea, select)')]
+    .filter((one) => {
+        const label = one.getAttribute('aria-label') || one.innerText || one.textContent;
+        return !label.trim() && !one.labels?.length;
+    })
+    .map((one) => one.outerHTML)"""
+
+# text on its background, for what is small or muted
+CONTRAST = """() => {
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const rgb = (colour) => {
+        canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const light = (c) => c.slice(0, 3).map((v) => v / 255)
+        .map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+        .reduce((sum, v, n) => sum + v * [.2126, .7152, .0722][n], 0);
+    const behind = (one) => {
+        for (let at = one; at; at = at.parentElement) {
+            const colour = rgb(getComputedStyle(at).backgroundColor);
+            if (colour[3] === 255) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const poor = [];
+    for (const one of document.querySelectorAll('#candor *')) {
+        const own = [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+        if (!own || !one.checkVisibility({opacityProperty: true})) continue;
+        if (one.closest('math, .flag') || one.matches(':disabled:not(.card), :disabled:not(.card) *')) continue;
+        const [a, b] = [light(rgb(getComputedStyle(one).color)), light(behind(one))].sort().reverse();
+        const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+        if (ratio < 4.5) poor.push(`${ratio.toFixed(2)} ${one.outerHTML.slice(0, 120)}`);
+    }
+    return poor;
+}"""
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    answered(page, TIANANMEN)
+    answered(page, PLAIN)
+    page.locator('[data-act="picker"]').click()
+    assert page.evaluate(NAMELESS) == []
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_stand_out_from_their_background(visit: Visit, demo: Server, dark: bool) -> None:
+    page = visit(demo, dark=dark).open()
+    assert page.evaluate(CONTRAST) == []
+    page.locator('[data-act="picker"]').click()
+    assert page.evaluate(CONTRAST) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Guard:").click()
+    assert page.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_of_a_conversation_stand_out(visit: Visit, hosted: Server, dark: bool) -> None:
+    page = visit(hosted, dark=dark).open()
+    for question in ("show markdown", TIANANMEN, "A question, fault:500", "Why? fault:think"):
+        answered(page, question)
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_the_thread_is_a_live_region_that_waits_for_the_end(page: Page) -> None:
+    thread = page.locator('[data-region="thread"]')
+    expect(thread).to_have_attribute("aria-live", "polite")
+    expect(thread).to_have_attribute("aria-busy", "false")
+    ask(page, "show many words fault:slow")
+    expect(thread).to_have_attribute("aria-busy", "true")
+    page.get_by_role("button", name="Stop").click()
+    ended(page)
+    expect(thread).to_have_attribute("aria-busy", "false")
+
+
+def test_the_first_tab_leads_to_the_question(visit: Visit, hosted: Server) -> None:
+    page = visit(hosted).open()
+    skip = page.get_by_role("link", name="Skip to the question")
+    skip.focus()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Your question")).to_be_focused()
+
+
+def test_a_phone_has_a_drawer(visit: Visit, hosted: Server) -> None:
+    page = visit(hosted, size=PHONE).open()
+    answered(page, "on the phone")
+    menu = page.get_by_role("button", name="Open conversations")
+    drawer = page.get_by_role("navigation", name="Conversations")
+    expect(drawer).to_be_hidden()
+    menu.click()
+    expect(drawer).to_be_visible()
+    expect(drawer.get_by_role("button", name="Close")).to_be_focused()
+    fits(page)
+    drawer.get_by_role("button", name="Close").click()
+    expect(drawer).to_be_hidden()
+    expect(menu).to_be_focused()
+    menu.click()
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    menu.click()
+    page.mouse.click(380, 500)  # beside it
+    expect(drawer).to_be_hidden()
+    menu.click()
+    drawer.get_by_role("button", name="New chat").click()
+    expect(drawer).to_be_hidden()
+    expect(page.locator(".hello")).to_be_visible()
+    menu.click()
+    drawer.get_by_role("link", name="on the phone").click()
+    expect(drawer).to_be_hidden()
+    expect(page.locator(".user")).to_have_text("on the phone")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_screen_fits_a_phone(visit: Visit, demo: Server, dark: bool) -> None:
+    page = visit(demo, size=PHONE, dark=dark).open()
+    fits(page)
+    page.locator('[data-act="picker"]').click()
+    fits(page)
+    box = page.get_by_role("dialog", name="Choose a model").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE[0]
+    assert box["y"] + box["height"] <= PHONE[1]
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Connect real models").click()
+    fits(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Guard:").click()
+    fits(page)
+    page.keyboard.press("Escape")
+    page.locator(".examples button").first.click()
+    expect(page.locator(".turn")).to_have_count(1)
+    ended(page)
+    page.locator(".facts summary").first.click()
+    fits(page)

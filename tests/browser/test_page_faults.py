@@ -1,0 +1,101 @@
+"""A host that fails: the reader sees what happened and what to do, and goes on."""
+
+from __future__ import annotations
+
+import pytest
+from browsing import PLAIN, TIANANMEN, answered, ask, ended, set_mode
+from playwright.sync_api import Locator, Page, expect
+
+# fault, what is told, whether part of the reply had come
+FAULTS = [
+    ("429", "receiving too many requests", False),
+    ("500", "out of order or cannot be reached", False),
+    ("401", "did not accept the key", False),
+    ("402", "no credit left", False),
+    ("hang", "did not answer in time", False),
+    ("stall", "did not answer in time", True),
+    ("disconnect", "broke before the reply was finished", True),
+    ("cut", "broke before the reply was finished", True),
+    ("garbage", "cannot be read", True),
+    ("empty", "sent an empty reply", False),
+    ("huge", "grew past the limit", True),
+]
+
+
+def told(reply: Locator, words: str) -> None:
+    """The fault is named with the model, and an advice follows."""
+    fault = reply.locator(".fault")
+    expect(fault).to_contain_text(words)
+    expect(fault).to_contain_text("Qwen2.5-72B-Instruct")
+    advice = r"Wait|Try again|Check|Add credit|Pick|Ask for"
+    expect(fault).to_contain_text(__import__("re").compile(advice))
+
+
+@pytest.mark.parametrize(("fault", "words", "partly"), FAULTS, ids=[name for name, *_ in FAULTS])
+def test_a_fault_is_told_and_the_next_message_works(
+    page: Page, fault: str, words: str, partly: bool
+) -> None:
+    set_mode(page, "warn")
+    question = f"A question, fault:{fault}"
+    reply = answered(page, question)
+    told(reply, words)
+    expect(reply).to_have_attribute("data-state", "failed")
+    expect(reply.locator(".fault b")).to_have_text("The reply broke off" if partly else "No reply")
+    text = reply.locator(".text")
+    if partly:
+        expect(text).to_contain_text("Here is a short answer" if fault != "huge" else "word")
+    else:
+        expect(text).to_be_empty()
+    expect(page.locator(".user")).to_have_text(question)
+    expect(reply.get_by_role("button", name="Retry")).to_be_visible()
+    expect(answered(page, PLAIN).locator(".text")).to_contain_text("test host")
+
+
+def test_a_wait_that_the_host_asks_for_is_told(page: Page) -> None:
+    set_mode(page, "warn")
+    reply = answered(page, "A question, fault:429")
+    expect(reply.locator(".fault")).to_contain_text("The host asks to wait 7 seconds.")
+
+
+def test_a_filter_of_the_host_is_told_by_the_guard(page: Page) -> None:
+    set_mode(page, "warn")
+    reply = answered(page, f"{TIANANMEN} fault:filter")
+    expect(reply.locator(".guard")).to_contain_text("cut")
+    expect(reply.locator(".text")).not_to_be_empty()
+
+
+def test_a_slow_reply_can_be_stopped_and_retried(page: Page) -> None:
+    ask(page, "show many words fault:slow")
+    expect(page.locator(".reply .text")).to_contain_text("word2 ")
+    page.get_by_role("button", name="Stop").click()
+    ended(page)
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    ended(page)
+
+
+def test_where_the_first_model_fails_the_next_answers(page: Page) -> None:
+    replies = answered(page, "A question, fault:500@Qwen")
+    expect(replies).to_have_count(2)
+    told(replies.first, "out of order")
+    expect(replies.last.locator(".join")).to_contain_text("Answered instead")
+    expect(replies.last.locator(".text")).to_contain_text("test host")
+
+
+@pytest.mark.parametrize("fault", ["429", "hang", "empty"])
+def test_where_the_fallback_fails_a_further_one_answers(page: Page, fault: str) -> None:
+    replies = answered(page, f"{TIANANMEN} fault:{fault}@Llama")
+    expect(replies).to_have_count(3)
+    expect(replies.first.locator(".guard.amber")).to_be_visible()
+    if fault != "empty":
+        expect(replies.nth(1).locator(".fault")).to_contain_text("Llama-3.3-70B-Instruct")
+    expect(replies.last.locator(".chip")).to_contain_text("Mistral")
+    expect(replies.last.locator(".text")).to_contain_text("People's Liberation Army")
+
+
+def test_where_all_fail_it_is_said(page: Page) -> None:
+    replies = answered(page, "A question, fault:500")
+    expect(replies.last.locator(".fault")).to_contain_text("No further model is left to ask")
+    expect(page.locator(".user")).to_have_text("A question, fault:500")
+    expect(answered(page, PLAIN).locator(".text")).to_contain_text("test host")

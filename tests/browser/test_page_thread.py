@@ -1,0 +1,144 @@
+"""What one can do with a question and its reply."""
+
+from __future__ import annotations
+
+from browsing import PLAIN, TIANANMEN, answered, ask, clipboard, ended, reload, set_mode
+from playwright.sync_api import Page, expect
+
+SLOW = "show many words fault:slow"
+
+
+def test_enter_sends_shift_enter_does_not_and_nothing_is_not_sent(page: Page) -> None:
+    box = page.get_by_label("Your question")
+    expect(box).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.type("   ")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn")).to_have_count(0)
+    box.fill("")
+    page.keyboard.type("one line")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("another")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn")).to_have_count(1)
+    expect(page.locator(".user")).to_have_text("one line\nanother", use_inner_text=True)
+    expect(box).to_have_value("")
+    ended(page)
+
+
+def test_stop_keeps_what_has_come(page: Page) -> None:
+    ask(page, SLOW)
+    text = page.locator(".reply .text")
+    expect(text).to_contain_text("word3")
+    page.get_by_role("button", name="Stop").click()
+    ended(page)
+    expect(page.locator(".note")).to_have_text("You stopped this reply here.")
+    expect(text).to_contain_text("word3")
+    expect(text).not_to_contain_text("word599")
+    expect(answered(page, PLAIN).locator(".text")).to_contain_text("test host")
+
+
+def test_retry_keeps_the_first_reply_to_page_back_to(page: Page) -> None:
+    set_mode(page, "warn")
+    replies = answered(page, PLAIN)
+    first = str(replies.get_attribute("data-reply"))
+    page.get_by_role("button", name="Retry").click()
+    expect(replies).not_to_have_attribute("data-reply", first)
+    ended(page)
+    pager = replies.locator(".pager")
+    expect(pager).to_contain_text("2 of 2")
+    expect(pager.get_by_role("button", name="Next version")).to_be_disabled()
+    pager.get_by_role("button", name="Previous version").click()
+    expect(replies).to_have_attribute("data-reply", first)
+    expect(pager).to_contain_text("1 of 2")
+    expect(pager.get_by_role("button", name="Previous version")).to_be_disabled()
+    reload(page)
+    expect(replies).to_have_attribute("data-reply", first)
+    pager.get_by_role("button", name="Next version").click()
+    expect(pager).to_contain_text("2 of 2")
+
+
+def test_an_edited_question_branches_and_both_branches_stay(page: Page) -> None:
+    answered(page, "first question")
+    answered(page, "second question")
+    first = page.locator(".turn").first
+    first.hover()
+    edit = first.get_by_role("button", name="Edit")
+    edit.click()
+    field = first.get_by_role("textbox", name="Edit")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("first question")
+    first.get_by_role("button", name="Cancel").click()
+    expect(field).to_be_hidden()
+    expect(edit).to_be_focused()
+    edit.click()
+    field.fill("changed question")
+    first.get_by_role("button", name="Send again").click()
+    expect(page.locator(".turn")).to_have_count(1)
+    ended(page)
+    questions = page.locator(".user")
+    expect(questions).to_have_text(["changed question"])
+    pager = page.locator(".asked .pager")
+    expect(pager).to_contain_text("2 of 2")
+    pager.get_by_role("button", name="Previous version").click()
+    expect(questions).to_have_text(["first question", "second question"])
+    reload(page)
+    expect(questions).to_have_text(["first question", "second question"])
+    pager.get_by_role("button", name="Next version").click()
+    expect(questions).to_have_text(["changed question"])
+
+
+def test_copy_takes_the_words_of_the_reply_and_of_the_question(page: Page) -> None:
+    set_mode(page, "warn")
+    reply = answered(page, TIANANMEN)
+    button = reply.get_by_role("button", name="Copy")
+    button.click()
+    expect(reply.get_by_role("button", name="Copied")).to_be_visible()
+    copied = clipboard(page)
+    assert copied.startswith("In the spring and early summer of 1989")
+    assert "suppresses" not in copied  # the guard's words are not the reply's
+    expect(button).to_be_visible()
+    page.locator(".asked").hover()
+    page.locator(".asked").get_by_role("button", name="Copy").click()
+    expect(page.locator(".asked").get_by_role("button", name="Copied")).to_be_visible()
+    assert clipboard(page) == TIANANMEN
+
+
+def test_like_and_dislike_toggle_and_are_kept(page: Page) -> None:
+    reply = answered(page, PLAIN)
+    good = reply.get_by_role("button", name="Good")
+    bad = reply.get_by_role("button", name="Bad")
+    good.click()
+    expect(good).to_have_attribute("aria-pressed", "true")
+    reload(page)
+    expect(good).to_have_attribute("aria-pressed", "true")
+    bad.click()
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    expect(good).to_have_attribute("aria-pressed", "false")
+    bad.click()
+    expect(bad).to_have_attribute("aria-pressed", "false")
+    reload(page)
+    expect(bad).to_have_attribute("aria-pressed", "false")
+
+
+def test_updates_of_a_fast_reply_come_at_most_eight_times_a_second(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            const seen = window.seen = {texts: 0, ends: 0, began: 0, ended: 0};
+            const listen = EventSource.prototype.addEventListener;
+            EventSource.prototype.addEventListener = function (name, take) {
+                seen.began ||= performance.now();
+                return listen.call(this, name, (event) => {
+                    if (name === "update" && JSON.parse(event.data).part === "text") seen.texts += 1;
+                    if (name === "end") { seen.ends += 1; seen.ended = performance.now(); }
+                    take(event);
+                });
+            };
+        }"""
+    )
+    answered(page, "show many words")
+    seen = page.evaluate("window.seen")
+    seconds = (seen["ended"] - seen["began"]) / 1000
+    assert seen["ends"] == 1
+    assert seen["texts"] <= 8 * seconds + 2
+    assert seen["texts"] < 100  # the host sent some 300 pieces

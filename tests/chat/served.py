@@ -1,0 +1,131 @@
+"""The whole app on a real socket, and readers who talk to it as the page's script does.
+
+What the script does with the answers is not covered here: see `tests/browser`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import uvicorn
+from fastapi import FastAPI
+
+from chat.app import build
+from chat.settings import Settings
+
+API_KEY = "sk-ApiKeyApiKeyApiKeyApiKey"
+HF_TOKEN = "hf_TokenTokenTokenTokenToken"
+QWEN = "Qwen/Qwen2.5-72B-Instruct"
+LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
+SOUP = "How do I cook lentil soup?"
+TIANANMEN = "What happened at Tiananmen Square in June 1989?"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def settles(reached: Callable[[], Any], seconds: float = 20) -> bool:
+    """Whether `reached` comes true within a generous time."""
+    end = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@dataclass
+class Page:
+    """One reader's page: their cookie, and the requests that the script makes."""
+
+    http: httpx2.Client
+    heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def post(self, path: str, **body: Any) -> httpx2.Response:
+        return self.http.post(f"/candor{path}", json=body)
+
+    def patch(self, path: str, **body: Any) -> httpx2.Response:
+        return self.http.patch(f"/candor{path}", json=body)
+
+    def state(self, conversation: str | None = None, **query: str) -> dict[str, Any]:
+        found = self.http.get("/candor/state", params=query | ({"c": conversation or ""}))
+        return dict(found.raise_for_status().json())
+
+    def ask(self, question: str, conversation: str | None = None, **changes: Any) -> dict[str, Any]:
+        """Put a question; its reply runs on."""
+        body = {"question": question, "model": LLAMA, "mode": "warn"} | changes
+        answer = self.post("/ask", conversation=conversation, **body)
+        return dict(answer.raise_for_status().json())
+
+    def listen(self, conversation: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Events of the running reply, one by one."""
+        path = f"/candor/conversations/{conversation}/events"
+        with self.http.stream("GET", path) as response:
+            response.raise_for_status()
+            name = ""
+            for line in response.iter_lines():
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    yield name, json.loads(line.removeprefix("data: "))
+
+    def whole(self, conversation: str) -> list[tuple[str, dict[str, Any]]]:
+        """All events of a reply, until it ends."""
+        return list(self.listen(conversation))
+
+    def answered(self, question: str, conversation: str | None = None, **changes: Any) -> str:
+        """Put a question and wait for the end of its reply; returns the conversation's id."""
+        id_ = str(self.ask(question, conversation, **changes)["conversation"])
+        assert self.whole(id_)[-1][0] == "end"
+        return id_
+
+    def close(self) -> None:
+        self.http.close()
+
+
+@contextmanager
+def page_of(url: str, **headers: str) -> Iterator[Page]:
+    """A new reader's page. `headers` go with every request."""
+    fixed = {"x-candor": "1", "accept-language": "en"} | headers
+    with httpx2.Client(base_url=url, headers=fixed, timeout=30, trust_env=False) as http:
+        yield Page(http)
+
+
+@dataclass
+class Site:
+    """The running app."""
+
+    url: str
+    app: FastAPI
+
+    def running(self) -> int:
+        return len(self.app.state.chat.live)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Site]:
+    """The app on a free port, in a thread of its own."""
+    app = build(settings)
+    config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    assert settles(lambda: server.started or not thread.is_alive(), 60)
+    assert server.started, "the app did not start"
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Site(f"http://127.0.0.1:{port}", app)
+    finally:
+        server.should_exit = True
+        thread.join(20)
