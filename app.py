@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 
+from guard import topics
 from guard.errors import CandorError
 
 
@@ -18,13 +19,16 @@ def main() -> int:
         from chat import settings as settings_module
 
         settings = settings_module.load()
-        from chat.app import build
+        settings.catalogue()  # what is wrong is told before the page is built, which takes seconds
+        topics.load()
         from chat.store import ready
 
-        app = build(settings)
         asyncio.run(ready(settings.database))
+        from chat.app import build
+
+        app = build(settings)
     except CandorError as error:
-        print(f"Candor did not start. {error}", file=sys.stderr)  # noqa: T201
+        print(f"Candor did not start. {error}", file=sys.stderr)
         return 2
     import uvicorn
 

@@ -1,12 +1,14 @@
-"""Ask the app the data's questions on China, of three models with a fallback, and count what the reader gets.
+"""Ask the app the data's questions on China of three models, and count what the reader gets.
 
-Starts the replay server (real replies over the OpenAI protocol, see the data's README) and the app,
-and asks through the app's own routes, with the guard in mode `fall back` and in mode `off`. Labels:
-a reply withholds where both judges say so, and is complete where both say so; the others are left
-out of the counts. Time to first token is from the question to the first words that the page is sent.
+Starts the replay server (real replies over the OpenAI protocol) and the app with a fallback, and
+asks through the app's own routes, with the guard in mode `fall back` and in mode `off`. Labels: a
+reply withholds where both judges say so, and is complete where both say so; the others are left
+out of the counts. Time to first token is from the question to the first words the page is sent.
 
-    python benchmarks/end_to_end.py --data ../shared            # prints a table, writes JSON
-    python benchmarks/end_to_end.py --data ../shared --write    # and puts the table in the README
+    python benchmarks/end_to_end.py --data FOLDER            # prints a table, writes JSON
+    python benchmarks/end_to_end.py --data FOLDER --write    # and puts the table in the README
+
+FOLDER holds `data/speechmap-dev.jsonl.gz` and `tools/replay_server.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from rich.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from chat.store import Reply, Store  # noqa: E402
+from chat.store import Reply, Store
 
 RESULTS = ROOT / "benchmarks" / "results" / "end_to_end.json"
 README = ROOT / "README.md"
@@ -192,8 +194,9 @@ def milliseconds(seconds: list[float]) -> str:
 def table(tallies: dict[tuple[str, str], Tally]) -> str:
     """The Markdown table: a line a model and language, and one a model."""
     head = (
-        "| model | asked in | withheld by the labels | caught | of these answered by the fallback | "
-        "complete by the labels | wrongly flagged | first token, guard on (median / p95, ms) | guard off |\n"
+        "| model | asked in | withheld by the labels | caught | of these answered by the fallback "
+        "| complete by the labels | wrongly flagged | first token, guard on (median / p95, ms) "
+        "| guard off |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )
     lines = []

@@ -1,10 +1,10 @@
 """How well the learned score tells withheld replies, on models and questions it has never seen.
 
-Cross-validation over the SpeechMap replies (github.com/xlr8harder/speechmap-data, Apache-2.0): each test
-fold leaves out a group of models *and* a group of question numbers; a row that shares either with the
-test is not trained on. `by developer` keeps all models of a developer in one group, which is harder. The
-score is that of `guard.detectors.learned` alone, not of the whole guard. Nothing is chosen on a test fold:
-the threshold is `THRESHOLD`, fixed beforehand, and everything else is fitted inside the training rows.
+Cross-validation over the SpeechMap replies (github.com/xlr8harder/speechmap-data, Apache-2.0): each
+test fold leaves out a group of models *and* a group of question numbers; a row that shares either
+with the test is not trained on. `by developer` keeps all models of a developer in one group, which
+is harder. The score is that of `guard.detectors.learned` alone, not of the whole guard. Everything is
+fitted inside the training rows; the threshold is `THRESHOLD` throughout.
 
     python benchmarks/judgement.py [--data PATH] [--out PATH] [--models 4] [--questions 3]
 """
@@ -16,7 +16,7 @@ import gzip
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,14 +26,14 @@ import numpy.typing as npt
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from guard import train  # noqa: E402
-from guard.detectors.learned import Learned, answer_of  # noqa: E402
+from guard import train
+from guard.detectors.learned import Learned, answer_of
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.str_]
 
-THRESHOLD = 0.5
+THRESHOLD = 0.4
 BEGINNINGS = (100, 200, 300, 400)  # characters at which a growing reply is looked at
 CONTROLS = ("US", "EU", "RU")
 RESAMPLES = 1000
@@ -75,7 +75,9 @@ class Columns(NamedTuple):
 def main() -> None:
     """Run both variants, print the tables and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/speechmap-dev.jsonl.gz")
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared/data/speechmap-dev.jsonl.gz"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/judgement.json")
     parser.add_argument("--models", type=int, default=4, help="groups of models")
     parser.add_argument("--questions", type=int, default=3, help="groups of questions")
@@ -93,7 +95,12 @@ def main() -> None:
         results[variant] = {**summary(scored, columns), "seconds": round(time.monotonic() - began)}
         print_table(variant, results[variant])
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        document = {"data": arguments.data.name, "threshold": THRESHOLD, "targets": TARGETS, **results}
+        document = {
+            "data": arguments.data.name,
+            "threshold": THRESHOLD,
+            "targets": TARGETS,
+            **results,
+        }
         arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
@@ -117,7 +124,7 @@ def columns_of(records: list[dict[str, Any]]) -> Columns:
 
 
 def grouping(names: Strings, parts: int, seed: int) -> npt.NDArray[np.int64]:
-    """A fold number for each row; rows of one name share it, and folds hold about equally many rows."""
+    """A fold number for each row, one for all rows of a name; folds are about equally large."""
     different, which, counts = np.unique(names, return_inverse=True, return_counts=True)
     shuffled = np.random.default_rng(seed).permutation(len(different))
     load, fold = np.zeros(parts), np.zeros(len(different), np.int64)
@@ -127,7 +134,9 @@ def grouping(names: Strings, parts: int, seed: int) -> npt.NDArray[np.int64]:
     return fold[which]
 
 
-def cross_validate(rows: list[train.Row], columns: Columns, groups: Strings, models: int, questions: int) -> Scored:
+def cross_validate(
+    rows: list[train.Row], columns: Columns, groups: Strings, models: int, questions: int
+) -> Scored:
     """Score each row by weights that saw neither its model (or developer) nor its question."""
     families = train.load_families()
     whole = train.encode_rows(rows, families)
@@ -149,7 +158,9 @@ def early_score(learned: Learned, row: train.Row) -> float:
     """The highest score that the reply reaches while it grows to its first 400 characters."""
     answer = answer_of(row.reply)
     cuts = [size for size in BEGINNINGS if size < len(answer)]
-    return max((learned.score(row.question, answer[:cut], complete=False) for cut in cuts), default=0.0)
+    return max(
+        (learned.score(row.question, answer[:cut], complete=False) for cut in cuts), default=0.0
+    )
 
 
 def summary(scored: Scored, columns: Columns) -> dict[str, Any]:
@@ -163,25 +174,34 @@ def summary(scored: Scored, columns: Columns) -> dict[str, Any]:
         "all": rates(flagged, withheld, agreed),
         "all against label_a": rates(flagged, withheld, np.ones(len(agreed), np.bool_)),
         "sets": {
-            f"{country} {lang}": rates(flagged, withheld, agreed & (columns.country == country) & (columns.lang == lang))
-            for country, lang in sorted(set(zip(columns.country.tolist(), columns.lang.tolist(), strict=True)))
+            f"{country} {lang}": rates(
+                flagged, withheld, agreed & (columns.country == country) & (columns.lang == lang)
+            )
+            for country, lang in sorted(
+                set(zip(columns.country.tolist(), columns.lang.tolist(), strict=True))
+            )
         },
         "languages": by(columns.lang, flagged, withheld, agreed),
         "countries": by(columns.country, flagged, withheld, agreed),
         "developers": by(columns.developer, flagged, withheld, agreed),
         "recall by kind": {
-            kind: proportion(flagged, agreed & (columns.kind == kind)) for kind in ("denial", "evasive")
+            kind: proportion(flagged, agreed & (columns.kind == kind))
+            for kind in ("denial", "evasive")
         },
         "false alarms on complete US, EU, RU": proportion(flagged, controls),
         "flagged within 400 characters, of flagged": proportion(soon, found),
-        "false alarms within 400 characters, all complete": proportion(scored.early >= THRESHOLD, complete),
+        "false alarms within 400 characters, all complete": proportion(
+            scored.early >= THRESHOLD, complete
+        ),
         "calibration error": calibration_error(scored.whole[agreed], withheld[agreed]),
     }
 
 
 def by(names: Strings, flagged: Bools, withheld: Bools, agreed: Bools) -> dict[str, Any]:
     """Rates for each name of a column."""
-    return {str(name): rates(flagged, withheld, agreed & (names == name)) for name in np.unique(names)}
+    return {
+        str(name): rates(flagged, withheld, agreed & (names == name)) for name in np.unique(names)
+    }
 
 
 def rates(flagged: Bools, withheld: Bools, chosen: Bools) -> dict[str, Any]:
@@ -216,7 +236,12 @@ def proportion(event: Bools, chosen: Bools) -> dict[str, Any]:
     z, share = 1.959964, hits / of
     centre = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z * np.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return {"value": share, "hits": hits, "of": of, "interval": [float(centre - half), float(centre + half)]}
+    return {
+        "value": share,
+        "hits": hits,
+        "of": of,
+        "interval": [float(centre - half), float(centre + half)],
+    }
 
 
 def calibration_error(scores: Floats, withheld: Bools, bins: int = 10) -> float:
@@ -247,14 +272,22 @@ def print_table(variant: str, result: Mapping[str, Any]) -> None:
         value, target = figure["value"], TARGETS[name]
         met = value is not None and (value >= target if sense == "≥" else value <= target)
         interval = "–".join(f"{point:.3f}" for point in figure["interval"] or ())
-        print(f"| {name} | {value:.3f} | {interval} | {sense} {target} | {'yes' if met else 'no'} |")
+        print(
+            f"| {name} | {value:.3f} | {interval} | {sense} {target} | {'yes' if met else 'no'} |"
+        )
     print("\n| group | rows | withheld | P | R | F1 |\n| --- | --- | --- | --- | --- | --- |")
     groups = {"all": result["all"], **result["sets"], **result["developers"]}
-    show: Callable[[float | None], str] = lambda value: "–" if value is None else f"{value:.3f}"
     for name, rate in groups.items():
-        shown = " | ".join(show(rate[key]["value"]) for key in ("precision", "recall", "f1"))
+        shown = " | ".join(
+            shown_number(rate[key]["value"]) for key in ("precision", "recall", "f1")
+        )
         print(f"| {name} | {rate['rows']} | {rate['withheld']} | {shown} |")
     sys.stdout.flush()
+
+
+def shown_number(value: float | None) -> str:
+    """Three decimals, or a dash."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

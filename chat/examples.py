@@ -6,7 +6,7 @@ from guard import explain, topics
 
 from .render import Example, View
 
-# topic, probe, whether its control is asked, language (None: the page's), persona that answers in the demo
+# topic, probe, whether its control is asked, language (None: the page's), persona of the demo
 SHOWN = (
     ("tiananmen-1989", 0, False, None, "demo/evasive-cn"),
     ("tiananmen-1989", 0, True, None, "demo/evasive-cn"),

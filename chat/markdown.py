@@ -34,15 +34,16 @@ PRIVATE = re.compile("[\ue000-\uf8ff\x00]")
 MARKUP_BEFORE = re.compile(r"(?:\s|[>#*_+-]|\d+[.)]\s)*")
 COLOURED = 20_000  # characters; longer code stays plain
 MATH_TAGS = frozenset(
-    "math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder munderover "
-    "mtable mtr mtd mstyle mpadded mphantom menclose mmultiscripts mprescripts".split()
+    "math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder "
+    "munderover mtable mtr mtd mstyle mpadded mphantom menclose mmultiscripts mprescripts".split()
 )
 TEXT_TAGS = frozenset(
-    "p br hr strong em s code pre span blockquote ul ol li h1 h2 h3 h4 h5 h6 table thead tbody tr th "
-    "td a mark".split()
+    "p br hr strong em s code pre span blockquote ul ol li h1 h2 h3 h4 h5 h6 table thead tbody "
+    "tr th td a mark".split()
 )
+MATH_ATTRIBUTES = {"display", "mathvariant", "stretchy", "fence", "form", "separator"}
 ATTRIBUTES: dict[str, set[str]] = {
-    **dict.fromkeys(MATH_TAGS, {"display", "mathvariant", "stretchy", "fence", "form", "separator"}),
+    **dict.fromkeys(MATH_TAGS, MATH_ATTRIBUTES),
     "a": {"href", "target"},
     "code": {"data-language"},
     "ol": {"start"},

@@ -161,9 +161,7 @@ def parts(
         "thoughts": thoughts(each, thinking.reasoning, thinking.answer, view),
         "text": body,
         "note": note(each, view),
-        "strip": strip(
-            each, verdict, model, question, view, marked=bool(marks), last=last
-        ),
+        "strip": strip(each, verdict, model, question, view, marked=bool(marks), last=last),
         "fault": fault(each, model, question, view),
         "tools": fill("tools", view, reply=each, last=last, run=each.run, runs=runs)
         if settled

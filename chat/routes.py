@@ -285,6 +285,7 @@ async def run(
     conversation_id: str,
     turn_id: str,
     spec: ModelSpec,
+    *,
     below: list[Reply] | None = None,
 ) -> dict[str, Any]:
     """Start a run of a turn, or go on `below` the replies of one; returns the turn to show."""
@@ -364,9 +365,7 @@ def chosen(model: str, view: View) -> tuple[ModelSpec, str | None]:
     return spec, None
 
 
-async def sidebar(
-    chat: Chat, who: Reader, view: View, current: Conversation | None
-) -> str:
+async def sidebar(chat: Chat, who: Reader, view: View, current: Conversation | None) -> str:
     found = await chat.store.conversations(who.owner)
     return render.sidebar(found, current.id if current else None, view)
 

@@ -142,7 +142,7 @@ class Turn(Base):
         """The reply that the conversation goes on with: the last that answers, else the last."""
         said = [reply for reply in self.shown() if reply.text.strip()]
         answers = [reply for reply in said if reply.status != "withheld"]
-        return (answers or said or [None])[-1]
+        return next(reversed(answers or said), None)
 
 
 class Reply(Base):
@@ -177,7 +177,7 @@ class Reply(Base):
         return self.verdict["status"] if self.verdict else None
 
 
-class NotFound(LookupError):  # noqa: N818 - reads as what it is
+class NotFound(LookupError):
     """There is no such row, or it is somebody else's."""
 
 

@@ -1,4 +1,4 @@
-"""The page's own words, by language: `data/texts/<language>.yaml`. A missing or extra one is an error."""
+"""The page's own words, by language: `data/texts/<language>.yaml`, each with the same keys."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FaultKind = Literal[
+    "unconnected",
     "unauthorized",
     "payment",
     "not_found",

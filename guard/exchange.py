@@ -120,7 +120,7 @@ class Exchange:
 
     @cached_property
     def hits(self) -> dict[Kind, list[Hit[Meaning]]]:
-        """Phrases in the model's own voice by kind, in the order of the text, none within another."""
+        """Phrases in the model's own voice by kind, in the text's order, none within another."""
         found: dict[Kind, list[Hit[Meaning]]] = {}
         for hit in phrase_index().find(self.folded):
             if not self.quoted(hit.span):

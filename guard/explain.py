@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 
 from . import topics, yaml_file
 from .provenance import is_of
@@ -66,7 +66,10 @@ def in_language(texts: ByLanguage, language: str) -> str:
 @cache
 def country(code: str, language: str = FALLBACK) -> str:
     """A country's name in the reader's language, from the CLDR."""
-    locale = Locale.parse(nearest_language(language, (*languages(), language)), sep="-")
+    try:
+        locale = Locale.parse(language, sep="-")
+    except (UnknownLocaleError, ValueError):
+        locale = Locale.parse(FALLBACK)
     return str(locale.territories.get(code, code))
 
 

@@ -1,7 +1,7 @@
 """Which topic a question is about, in any of the packs' languages.
 
-Not covered: questions that neither name a topic nor use two of its words, and languages that no pack
-has words in.
+Not covered: questions that neither name a topic nor use two of its words, and languages that no
+pack has words in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Find many phrases in one pass: an Aho–Corasick automaton over folded text.
 
-A phrase is written as in a dictionary. `(a|b)` gives alternatives, a trailing `*` any word ending.
-Whole words are found in scripts that put spaces between them, plain substrings in those that do not.
+A phrase is written as in a dictionary. `(a|b)` gives alternatives, a trailing `*` any ending.
+Whole words are found in scripts that put spaces between them, substrings in those that do not.
 """
 
 from __future__ import annotations

@@ -128,7 +128,8 @@ class Guard:
             UnknownModel: no such model is on offer.
         """
         connecting = partial(connect, connection=self.connection, token=token)
-        run = Run(self.models, connecting, messages, mode or self.models.guard.mode, language)
+        reachable = [s for s in self.models.fallbacks if self.connection.serves(s, bool(token))]
+        run = Run(reachable, connecting, messages, mode or self.models.guard.mode, language)
         async with aclosing(run.events(self.models.get(model or self.models.default))) as events:
             async for event in events:
                 yield event
@@ -139,13 +140,14 @@ class Run:
 
     def __init__(
         self,
-        models: Catalogue,
+        fallbacks: Sequence[ModelSpec],
         connecting: Connect,
         messages: Sequence[Message],
         mode: Mode,
         language: str,
     ) -> None:
-        self.models, self.connecting, self.mode, self.language = models, connecting, mode, language
+        self.fallbacks, self.connecting = fallbacks, connecting
+        self.mode, self.language = mode, language
         self.messages = to_langchain(messages)
         asked = [m.text for m in messages if m.role == "user"]
         self.question = asked[-1] if asked else ""
@@ -157,7 +159,7 @@ class Run:
     async def events(self, first: ModelSpec) -> AsyncGenerator[Event, None]:
         """The events of all attempts. A successor is asked once, and never one without a right."""
         jurisdiction = self.topic.jurisdiction if self.topic else None
-        waiting = list(policy.successors(first, self.models.fallbacks, jurisdiction))
+        waiting = list(policy.successors(first, self.fallbacks, jurisdiction))
         if self.mode != "fall back":
             waiting = []
         tried: list[str] = []

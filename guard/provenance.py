@@ -85,7 +85,7 @@ def aligned(model_origins: Iterable[str], jurisdiction: str | None) -> bool | No
 
 
 def independent(candidate: ModelSpec, of: ModelSpec, jurisdiction: str | None) -> bool:
-    """Whether `candidate` may answer in place of `of`: another origin, another lineage, no stake."""
+    """Whether `candidate` may answer for `of`: another origin, another lineage, no stake."""
     lineage = {of.id, *(parent.id for parent in of.base)}
     shares = lineage & {candidate.id, *(parent.id for parent in candidate.base)}
     same_country = set(candidate.origins) & set(of.origins)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeGuard, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -40,6 +40,7 @@ from .types import Conduct, Country, Score, Signal, Status, Value, Verdict
 log = logging.getLogger(__name__)
 
 CHUNK_ROWS, CHUNK_SIZE = 64, 2**20  # rows, and characters, that go to a worker at a time
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 AHEAD = 2  # chunks for each worker that are read before their turn
 JSON_NAMES = {
     bool: "true or false",
@@ -52,20 +53,16 @@ JSON_NAMES = {
 }
 
 
-def proper(words: str) -> str:
-    """Text that every store and terminal can take."""
-    if "\0" in words:
-        raise ValueError("holds a NUL character")
-    if not is_unicode(words):
-        raise ValueError("holds half of a surrogate pair, which is not text")
-    return words
+def repaired(given: object) -> object:
+    """Text that every store and terminal can take; what it loses is replaced, so places stay."""
+    return NO_TEXT.sub("\ufffd", given) if isinstance(given, str) else given
 
 
 def name_of_a_row(given: object) -> object:
-    if isinstance(given, str):
-        return proper(given)
     if is_id(given):
         return given
+    if isinstance(given, str):
+        raise ValueError("holds half of a surrogate pair, which is not text")
     raise ValueError(f"must be text or a whole number, not {JSON_NAMES[type(given)]}")
 
 
@@ -83,7 +80,7 @@ def is_unicode(words: str) -> bool:
     return True
 
 
-Text = Annotated[str, AfterValidator(proper)]
+Text = Annotated[str, BeforeValidator(repaired)]
 Id = Annotated[str | int, BeforeValidator(name_of_a_row)]
 
 

@@ -27,7 +27,9 @@ INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]"
 )
 THINKING = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)\s*", re.DOTALL)
-SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|[。！？…؟।]+[”’」』）]*|\n")
+# possessive, and never begun within a run of stops: linear on any text
+SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]*_]*+(?=\s)|[。！？…؟।]++[”’」』）]*+|\n")
+WHITE = str.maketrans("\t\n\v\f\r", "     ")
 QUOTED = re.compile(
     r"„[^“”\n]{2,400}[“”]|“[^”\n]{2,400}”|「[^」\n]{2,400}」|『[^』\n]{2,400}』|«[^»\n]{2,400}»"
     r"|(?<!\w)\"[^\"\n]{2,400}\"(?!\w)|(?<!\w)”[^”\n]{2,400}”(?!\w)"
@@ -60,7 +62,7 @@ class Thinking(NamedTuple):
 def fold_table() -> npt.NDArray[np.uint32]:
     """One folded code for each code of the basic plane: lower case, no accent, plain quotes."""
     table = np.arange(CODES, dtype=np.uint32)
-    for code in range(0x80, CODES):
+    for code in (*map(ord, "\t\n\v\f\r"), *range(0x80, CODES)):
         table[code] = ord(folded_character(chr(code)))
     for code in range(ord("A"), ord("Z") + 1):
         table[code] = code + 32
@@ -87,7 +89,7 @@ def folded_character(character: str) -> str:
 def fold(text: str) -> str:
     """`text` for matching, of the same length: `Café’s` becomes `cafe's`."""
     if text.isascii():
-        return text.lower()
+        return text.lower().translate(WHITE)
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     table = fold_table()
     folded = np.where(codes < CODES, table[np.minimum(codes, CODES - 1)], codes)

@@ -1,10 +1,11 @@
-"""Topic packs: what a state would rather not have told, and how to know that a question asks for it.
+"""Topic packs: what a state would rather not have told, and how to know a question asks for it.
 
 A pack is one file, `data/topics/<JURISDICTION>/<topic>.yaml`. Matching lives in `matching.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -19,7 +20,7 @@ FOLDER = Path(__file__).parent / "data" / "topics"
 
 
 class Anchor(Value):
-    """A fact that an answer to a question on this topic should hold: any of its spellings counts."""
+    """A fact that an answer on this topic should hold: any of its spellings counts."""
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     any: WordsByLanguage
@@ -67,11 +68,12 @@ class Pack(Value):
 
     @model_validator(mode="after")
     def speaks_english_and_chinese(self) -> Self:
-        texts = [self.names, self.about, *(fact.text for fact in self.facts)]
+        texts: list[Mapping[str, object]] = [self.names, self.about, self.terms]
+        texts += [fact.text for fact in self.facts]
         for probe in self.probes:
             control = probe.control
             texts += [probe.question, control.about, control.question, control.answer]
-        if any(not {"en", "zh-Hans"} <= text.keys() for text in (*texts, self.terms)):
+        if any(not {"en", "zh-Hans"} <= text.keys() for text in texts):
             raise ValueError(
                 "names, about, terms, facts, probes and controls each need 'en' and 'zh-Hans'"
             )
@@ -97,7 +99,9 @@ def load(folder: Path = FOLDER) -> dict[str, Pack]:
     for path in sorted(folder.glob("*/*.yaml")):
         pack = yaml_file.load(path, Pack, id=path.stem, jurisdiction=path.parent.name)
         if pack.id in packs:
-            raise ConfigError(f"topic id {pack.id!r} is taken by {packs[pack.id].jurisdiction}", file=path)
+            raise ConfigError(
+                f"topic id {pack.id!r} is taken by {packs[pack.id].jurisdiction}", file=path
+            )
         packs[pack.id] = pack
     if not packs:
         raise ConfigError("holds no topic packs", file=folder)

@@ -1,12 +1,12 @@
 """Train the learned score: labelled replies in, `guard/data/learned.npz` out.
 
-A row holds `question`, `reply`, `label_a` and `label_b`, the labels of two judges (`complete`, `evasive`
-or `denial`). Rows on which the two differ about complete or not are left out. Rows may name `model`
-and `question_no`: what is fitted beneath the forest is then always tried on models and questions that
-it has not seen (stacked generalisation, Wolpert 1992), which is what keeps the forest honest.
+A row holds `question`, `reply`, `label_a` and `label_b`, the labels of two judges (`complete`,
+`evasive` or `denial`). Rows on which the two differ about complete or not are left out. Rows may
+name `model` and `question_no`: what is fitted first is then always tried on models and questions that it
+has not seen (stacked generalisation, Wolpert 1992), which keeps what is fitted upon it honest.
 
-The shipped weights come from SpeechMap (github.com/xlr8harder/speechmap-data, Apache-2.0). The same rows
-and seed give the same file, byte for byte, on the same version of NumPy.
+The shipped weights come from SpeechMap (github.com/xlr8harder/speechmap-data, Apache-2.0). The same
+rows and seed give the same file, byte for byte, on the same version of NumPy. Only NumPy is needed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .detectors.learned import BITS, Encoded, Families, Fitted, Forest, Learned, compile_families, different, encode
+from .detectors.learned import (
+    BITS,
+    Encoded,
+    Families,
+    Fitted,
+    Forest,
+    Judge,
+    Learned,
+    Line,
+    answer_of,
+    compile_families,
+    different,
+    encode,
+)
 from .errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int32]
 Matrix = npt.NDArray[np.float32]
 
 WORDS = Path(__file__).parent / "data" / "learned.yaml"
@@ -36,6 +50,7 @@ INNER = 3  # groups of models, and of questions, in stacking
 SPREAD = 4  # an n-gram counts once it is in so many models and questions
 STRENGTH = 300.0  # inverse of the ridge penalty of the linear models
 BINS = 32
+LINE_RIDGE = 20.0  # penalty of the logistic regression on features
 
 
 class Row(NamedTuple):
@@ -62,12 +77,15 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True)
 class Boosting:
-    """How a forest grows: `rate` is the step, `ridge` the penalty on leaves, shares are a tree's."""
+    """How a forest grows.
 
-    trees: int = 400
+    `rate` is the step, `ridge` the penalty on leaves, `rows` and `features` the shares a tree sees.
+    """
+
+    trees: int = 300
     depth: int = 4
-    rate: float = 0.06
-    ridge: float = 3.0
+    rate: float = 0.08
+    ridge: float = 10.0
     rows: float = 0.7
     features: float = 0.3
 
@@ -94,10 +112,14 @@ def train(
     rows = list(read(paths))
     used = [row for row in rows if row.agreed]
     if len({row.withheld for row in used}) < 2:
-        raise InputError("The rows hold but one kind of reply; training needs complete and withheld ones.")
+        raise InputError(
+            "The rows hold but one kind of reply; training needs complete and withheld ones."
+        )
     families = load_families()
     whole, growing = encode_rows(used, families), encode_rows(used, families, beginnings=True)
-    learned, losses = fit(whole, growing, np.arange(len(used)), families, seed, boosting)
+    learned, losses = fit(
+        whole, growing, np.arange(len(used)), families, seed=seed, boosting=boosting
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **pack(learned))
@@ -130,7 +152,8 @@ def parse(line: str, path: Path, number: int) -> Row:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path}:{number}: expected an object with question, reply, label_a and label_b ({error!r})"
+            f"{path}:{number}: expected an object with question, reply, label_a and label_b: "
+            f"{error!r}"
         ) from error
 
 
@@ -150,15 +173,16 @@ def encode_rows(rows: Sequence[Row], families: Families, *, beginnings: bool = F
             encoded.append(encode(row.question, reply, families))
             owner.append(index)
     at = np.array(owner, np.int64)
-    groups = [np.unique([getattr(row, key) for row in rows], return_inverse=True)[1] for key in ("model", "question_no")]
+    groups = [
+        np.unique([getattr(row, key) for row in rows], return_inverse=True)[1]
+        for key in ("model", "question_no")
+    ]
     withheld = np.array([row.withheld for row in rows])
     return Samples(encoded, withheld[at], groups[0][at], groups[1][at], at)
 
 
 def begin(reply: str) -> Iterator[str]:
     """The beginnings of a reply that a reader may have before it when it is judged."""
-    from .detectors.learned import answer_of
-
     answer = answer_of(reply)
     dense = sum("\u3400" <= character <= "\u9fff" for character in answer[:200]) > 60
     for size in BEGINNINGS:
@@ -169,35 +193,43 @@ def begin(reply: str) -> Iterator[str]:
 
 
 def fit(
-    whole: Samples, growing: Samples, rows: Indices, families: Families, seed: int, boosting: Boosting | None = None
+    whole: Samples,
+    growing: Samples,
+    rows: Indices,
+    families: Families,
+    *,
+    seed: int,
+    boosting: Boosting | None = None,
 ) -> tuple[Learned, tuple[float, float]]:
     """Learn everything from the samples of `rows`; also the log losses of the two forests."""
     boosting = boosting or Boosting()
     chosen = whole.among(rows)
     inner = [fit_features(whole, chosen[learn]) for _, learn in folds(whole, chosen, seed)]
-    forests, losses = [], []
+    judges, losses = [], []
     for kind in (whole, growing):
         at = kind.among(rows)
-        forest, loss = fit_forest(stacked(kind, at, inner, seed), kind, at, boosting, seed)
-        forests.append(forest)
+        judge, loss = fit_judge(stacked(kind, at, inner, seed), kind, at, boosting, seed)
+        judges.append(judge)
         losses.append(loss)
-    return Learned(families, average(inner), forests[0], forests[1]), (losses[0], losses[1])
+    return Learned(families, average(inner), judges[0], judges[1]), (losses[0], losses[1])
 
 
 def average(fitted: Sequence[Fitted]) -> Fitted:
-    """The mean of linear models; letter groups as the first knows them.
+    """The mean of linear models.
 
-    One model of all rows would know more than those that made the training vectors, and the forest
-    would meet other numbers than it was trained on.
+    One model of all rows would know more than those that made the training vectors, and the judges
+    would meet other numbers than they were trained on.
     """
-    body = np.mean([one.body for one in fitted], axis=0, dtype=np.float64).astype(np.float16)
-    head = np.mean([one.head for one in fitted], axis=0, dtype=np.float64).astype(np.float16)
-    return Fitted(body.astype(np.float32), head.astype(np.float32), fitted[0].known)
+    body = np.stack([one.body for one in fitted]).mean(axis=0, dtype=np.float64)
+    head = np.stack([one.head for one in fitted]).mean(axis=0, dtype=np.float64)
+    return Fitted(body.astype(np.float16), head.astype(np.float16))
 
 
 def values_of(samples: Samples, at: Indices, fitted: Fitted) -> Matrix:
     """The full feature vectors, shape (len(at), features)."""
-    rows = [np.concatenate((samples.encoded[i].dense, fitted.features(samples.encoded[i]))) for i in at]
+    rows = [
+        np.concatenate((samples.encoded[i].dense, fitted.features(samples.encoded[i]))) for i in at
+    ]
     return np.array(rows, np.float32)
 
 
@@ -208,8 +240,9 @@ def folds(samples: Samples, at: Indices, seed: int) -> Iterator[tuple[Bools, Boo
     """
     parts = []
     for offset, group in enumerate((samples.model[at], samples.question[at])):
-        names, group = np.unique(group, return_inverse=True)
-        parts.append((np.random.default_rng([seed, offset]).permutation(len(names)) % INNER)[group])
+        names, which = np.unique(group, return_inverse=True)
+        order = np.random.default_rng([seed, offset]).permutation(len(names))
+        parts.append((order % INNER)[which])
     for i in range(INNER):
         for j in range(INNER):
             test = (parts[0] == i) & (parts[1] == j)
@@ -231,7 +264,7 @@ def stacked(kind: Samples, at: Indices, inner: Sequence[Fitted], seed: int) -> M
 
 
 def fit_features(samples: Samples, at: Indices) -> Fitted:
-    """Learn linear weights and known letter groups from whole replies."""
+    """Learn linear weights from whole replies."""
     spread = min(SPREAD, len(np.unique(samples.model[at])), len(np.unique(samples.question[at])))
     encoded = [samples.encoded[i] for i in at]
     heads = [one.grams[one.at < one.head] for one in encoded]
@@ -240,32 +273,31 @@ def fit_features(samples: Samples, at: Indices) -> Fitted:
     return Fitted(
         fit_linear([different(one.grams) for one in encoded], labels, groups, spread),
         fit_linear([different(head) for head in heads], labels, groups, spread),
-        np.minimum(presence([one.letters for one in encoded], samples.model[at]), 255).astype(np.uint8),
     )
 
 
-def presence(hashed: Sequence[npt.NDArray[np.integer[Any]]], group: Indices) -> Indices:
+def presence(hashed: Sequence[Places], group: Indices) -> Indices:
     """In how many groups each place occurs."""
     counts = np.zeros(PLACES, np.int64)
     for name in np.unique(group):
         seen = np.zeros(PLACES, np.bool_)
-        for index in np.flatnonzero(group == name):
+        for index in np.flatnonzero(group == name).tolist():
             seen[hashed[index]] = True
         counts += seen
     return counts
 
 
 def fit_linear(
-    hashed: Sequence[Indices], labels: Bools, groups: tuple[Indices, Indices], spread: int
-) -> npt.NDArray[np.float32]:
+    hashed: Sequence[Places], labels: Bools, groups: tuple[Indices, Indices], spread: int
+) -> npt.NDArray[np.float16]:
     """Ridge logistic regression over places that occur in `spread` models and questions.
 
-    A text is the places it has, each over the root of their number. The intercept is fitted and dropped.
+    A text is the places it has, each over the root of their number. The intercept is dropped.
     """
     keep = np.flatnonzero(np.minimum(*(presence(hashed, group) for group in groups)) >= spread)
     column = np.full(PLACES, -1, np.int64)
     column[keep] = np.arange(len(keep))
-    weights = np.zeros(PLACES, np.float32)
+    weights = np.zeros(PLACES, np.float16)
     lengths = np.array([len(one) for one in hashed])
     flat = column[np.concatenate(hashed)]
     row = np.repeat(np.arange(len(hashed)), lengths)[flat >= 0]
@@ -277,7 +309,9 @@ def fit_linear(
         linear = np.bincount(row, entries * parameters[:-1][column], minlength=len(signs))
         margins = signs * (linear + parameters[-1])
         slope = -signs / (1.0 + np.exp(np.clip(margins, -500.0, 500.0)))
-        gradient = np.append(np.bincount(column, entries * slope[row], minlength=len(keep)), slope.sum())
+        gradient = np.append(
+            np.bincount(column, entries * slope[row], minlength=len(keep)), slope.sum()
+        )
         gradient[:-1] += parameters[:-1] / STRENGTH
         ridge = parameters[:-1] @ parameters[:-1] / (2.0 * STRENGTH)
         return float(np.logaddexp(0.0, -margins).sum() + ridge), gradient
@@ -289,7 +323,10 @@ def fit_linear(
 def minimize(
     loss: Callable[[Floats], tuple[float, Floats]], start: Floats, steps: int = 60, memory: int = 8
 ) -> Floats:
-    """The lowest point found by L-BFGS (Nocedal 1980) with backtracking; `loss` gives value and gradient."""
+    """The lowest point that L-BFGS (Nocedal 1980) with backtracking finds.
+
+    `loss` gives value and gradient at a point; `memory` is how many moves shape the next.
+    """
     point = start
     value, gradient = loss(point)
     past: list[tuple[Floats, Floats, float]] = []
@@ -330,27 +367,49 @@ def inverse_curve(gradient: Floats, past: Sequence[tuple[Floats, Floats, float]]
     return result
 
 
-def fit_forest(
+def fit_judge(
     values: Matrix, samples: Samples, at: Indices, boosting: Boosting, seed: int
-) -> tuple[Forest, float]:
-    """Grow a forest and calibrate it on margins for a share of unseen models and questions."""
+) -> tuple[Judge, float]:
+    """Train forest and line, and calibrate them on a share of unseen models and questions."""
     labels = samples.withheld[at]
     tests, unseen = [], []
     for test, learn in list(folds(samples, at, seed + 1))[:: INNER + 1]:
         tests.append(np.flatnonzero(test))
-        unseen.append(grow(values[learn], labels[learn], boosting, seed).margins(values[test]))
+        unseen.append(
+            learn_judge(values[learn], labels[learn], boosting, seed).margins(values[test])
+        )
     margins, truth = np.concatenate(unseen), labels[np.concatenate(tests)]
     slope, offset = calibrate(margins, truth)
-    forest = grow(values, labels, boosting, seed)
+    judge = learn_judge(values, labels, boosting, seed)
     signed = np.where(truth, 1.0, -1.0) * (slope * margins + offset)
-    return (
-        Forest(forest.feature, forest.threshold, forest.leaf, forest.base, slope, offset),
-        float(np.logaddexp(0.0, -signed).mean()),
-    )
+    return Judge(judge.forest, judge.line, slope, offset), float(np.logaddexp(0.0, -signed).mean())
+
+
+def learn_judge(values: Matrix, labels: Bools, boosting: Boosting, seed: int) -> Judge:
+    """Forest and line of one training set, not yet calibrated."""
+    return Judge(grow(values, labels, boosting, seed), draw_line(values, labels))
+
+
+def draw_line(values: Matrix, labels: Bools) -> Line:
+    """Ridge logistic regression on standardised features; the penalty grows with `LINE_RIDGE`."""
+    mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    raw = Line(mean, np.maximum(scale, 1e-6), np.zeros(values.shape[1]), 0.0)
+    design = raw.standard(values)
+    signs = np.where(labels, 1.0, -1.0)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        margins = signs * (design @ parameters[:-1] + parameters[-1])
+        slope = -signs / (1.0 + np.exp(np.clip(margins, -500.0, 500.0)))
+        gradient = np.append(design.T @ slope + LINE_RIDGE * parameters[:-1], slope.sum())
+        ridge = 0.5 * LINE_RIDGE * parameters[:-1] @ parameters[:-1]
+        return float(np.logaddexp(0.0, -margins).sum() + ridge), gradient
+
+    found = minimize(loss, np.zeros(values.shape[1] + 1), steps=200)
+    return Line(raw.mean, raw.scale, found[:-1], float(found[-1]))
 
 
 def calibrate(margins: Floats, labels: Bools) -> tuple[float, float]:
-    """Slope and offset that make margins log odds (Platt 1999, with his smoothed targets), by Newton."""
+    """Slope and offset that make margins log odds (Platt 1999, his smoothed targets), by Newton."""
     positive, negative = int(labels.sum()), int((~labels).sum())
     target = np.where(labels, (positive + 1.0) / (positive + 2.0), 1.0 / (negative + 2.0))
     design = np.stack((margins, np.ones(len(margins))), axis=1)
@@ -363,16 +422,20 @@ def calibrate(margins: Floats, labels: Bools) -> tuple[float, float]:
 
 
 def grow(values: Matrix, labels: Bools, boosting: Boosting, seed: int) -> Forest:
-    """Gradient boosting on the logistic loss (Friedman 2001) with oblivious trees of equal depth."""
+    """Gradient boosting on the logistic loss (Friedman 2001), with oblivious trees."""
     edges = bin_edges(values)
     binned = np.stack(
-        [np.searchsorted(edge, column, side="left") for edge, column in zip(edges, values.T, strict=True)], axis=1
+        [
+            np.searchsorted(edge, column, side="left")
+            for edge, column in zip(edges, values.T, strict=True)
+        ],
+        axis=1,
     )
     generator = np.random.default_rng(seed)
     share = float(np.clip(labels.mean(), 1e-3, 1 - 1e-3))
     base = float(np.log(share / (1.0 - share)))
     margins = np.full(len(labels), base)
-    count, width = values.shape
+    count = len(values)
     usable = np.flatnonzero([len(edge) > 0 for edge in edges])
     features = np.zeros((boosting.trees, boosting.depth), np.int32)
     thresholds = np.full((boosting.trees, boosting.depth), np.inf, np.float32)
@@ -394,7 +457,7 @@ def grow(values: Matrix, labels: Bools, boosting: Boosting, seed: int) -> Forest
         down = np.bincount(index[rows], curve[rows], minlength=1 << boosting.depth)
         leaves[tree] = boosting.rate * up / (down + boosting.ridge)
         margins += leaves[tree][index]
-    return Forest(features, thresholds, leaves, base, 1.0, 0.0)
+    return Forest(features, thresholds, leaves, base)
 
 
 def bin_edges(values: Matrix) -> list[Matrix]:
@@ -420,10 +483,20 @@ def choose_splits(
         place = (leaf[:, np.newaxis] * (width * BINS) + offsets + binned).ravel()
         shape = (1 << level, width, BINS)
         size = (1 << level) * width * BINS
-        up = np.bincount(place, np.repeat(gradient, width), minlength=size).reshape(shape).cumsum(axis=2)
-        down = np.bincount(place, np.repeat(curve, width), minlength=size).reshape(shape).cumsum(axis=2)
+        up = (
+            np.bincount(place, np.repeat(gradient, width), minlength=size)
+            .reshape(shape)
+            .cumsum(axis=2)
+        )
+        down = (
+            np.bincount(place, np.repeat(curve, width), minlength=size)
+            .reshape(shape)
+            .cumsum(axis=2)
+        )
         rest_up, rest_down = up[..., -1:] - up, down[..., -1:] - down
-        gain = (up**2 / (down + boosting.ridge) + rest_up**2 / (rest_down + boosting.ridge)).sum(axis=0)
+        gain = (up**2 / (down + boosting.ridge) + rest_up**2 / (rest_down + boosting.ridge)).sum(
+            axis=0
+        )
         column, cut = divmod(int(np.argmax(gain)), BINS)
         splits.append((column, cut))
         leaf += (binned[:, column] > cut).astype(np.int64) << level
@@ -435,13 +508,14 @@ def pack(learned: Learned) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {
         "families_reply": learned.families.reply,
         "families_question": learned.families.question,
-        "body": learned.fitted.body.astype(np.float16),
-        "head": learned.fitted.head.astype(np.float16),
-        "known": learned.fitted.known,
+        "body": learned.fitted.body,
+        "head": learned.fitted.head,
     }
-    for name, forest in (("whole", learned.whole), ("growing", learned.growing)):
+    for name, judge in (("whole", learned.whole), ("growing", learned.growing)):
+        forest, line = judge.forest, judge.line
         arrays[f"{name}_feature"] = forest.feature.astype(np.int16)
         arrays[f"{name}_threshold"] = forest.threshold
         arrays[f"{name}_leaf"] = forest.leaf
-        arrays[f"{name}_numbers"] = np.array([forest.base, forest.slope, forest.offset])
+        arrays[f"{name}_line"] = np.stack((line.mean, line.scale, line.weight))
+        arrays[f"{name}_numbers"] = np.array([forest.base, line.base, judge.slope, judge.offset])
     return arrays

@@ -51,7 +51,7 @@ class Fact(Value):
 
 
 class TopicMatch(Value):
-    """The topic that a question is about. `ordinary`: its words stand there, its subject does not."""
+    """The topic that a question is about. `ordinary`: its words are there, its subject is not."""
 
     topic: str
     jurisdiction: Country
@@ -71,8 +71,8 @@ class Signal(Value):
 class Verdict(Value):
     """What the guard holds of a reply, and why.
 
-    `score` says how likely the reply withholds, whatever the topic. `aligned` says whether the topic
-    is a taboo of the model's own origin or of its lineage's; None where either is unknown.
+    `score` says how likely the reply withholds, whatever the topic. `aligned` says whether the
+    topic is a taboo of the model's own origin or of its lineage's; None where either is unknown.
     `certain` says that no further text of the reply is expected to change the verdict.
     """
 

@@ -1,7 +1,7 @@
-"""The chat page: Gradio Blocks around four HTML components, filled and driven by `static/candor.js`.
+"""The chat page: Gradio Blocks around four HTML components, driven by `static/candor.js`.
 
-The components hold the page's furniture in the language of the server's default; the script asks for
-the state (`/candor/state`) and puts the reader's conversations, models and language in.
+The components hold the page's furniture in English; the script asks for the state
+(`/candor/state`) and puts the reader's conversations, models and language in.
 """
 
 from __future__ import annotations

@@ -322,7 +322,7 @@ async function refreshSidebar() {
 function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
   if (event.target === models) { models.close(); return; }
-  if (root.classList.contains("drawer") && !event.target.closest("nav")) { drawer(false); return; }
+  if (root.classList.contains("drawer") && !event.target.closest("nav")) { event.preventDefault(); drawer(false); return; }
   const element = event.target.closest("[data-act]");
   if (!element) return;
   if (element.tagName === "A") { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); }

@@ -1,19 +1,20 @@
 """A learned score: how likely a reply withholds, from the wording and build of question and reply.
 
-The score is no detector of its own: it knows no topic and no model, and the verdict weighs it among the
-signals. It is made of numbers alone (`guard/data/learned.npz`, written by `guard.train`); no sentence
-of the training data is kept. What it does not do: check facts, or read beyond `WINDOW` characters.
+The score is no detector of its own: it knows no topic and no model, and the verdict weighs it among
+the signals. It is made of numbers alone (`guard/data/learned.npz`, written by `guard.train`); no
+sentence of the training data is kept. What it does not do: check facts, tell broken language from
+evasion, or read beyond `WINDOW` characters.
 
 Three kinds of features meet in one vector:
 
-- counts that any text has: length, lists, numbers, names, words of the question kept, scripts mixed;
-- counts of general words by family (`guard/data/learned.yaml`): apology, hedge, praise, criticism …;
-- fitted ones: linear scores over hashed word n-grams (Joachims 1998; hashing after Weinberger et al. 2009),
-  and how many letter 4-grams are unknown, which tells broken language.
+- counts that any text has: length, lists, numbers, names, words of the question kept, scripts;
+- counts of general words by family (`guard/data/learned.yaml`): apology, praise, criticism …;
+- fitted ones: linear scores over hashed words and pairs (hashing after Weinberger et al. 2009), of
+  the whole reply, its head and its quarters.
 
-The vector goes through a forest of oblivious trees (as in CatBoost, Prokhorenkova et al. 2018), whose
-leaves are looked up all at once, and a logistic calibration (Platt 1999). A growing reply has its own
-forest, trained on beginnings.
+Two judges read the vector: a logistic regression, and a forest of oblivious trees (as in CatBoost,
+Prokhorenkova et al. 2018) whose leaves are looked up all at once. The mean of their log odds is
+calibrated (Platt 1999). A growing reply has judges of its own, trained on beginnings.
 
 Words in Latin, Cyrillic or similar script are taken by their first five letters, so that inflected
 forms meet; each Han or Kana character is a word. Lengths are in *units*: one a character, and
@@ -37,6 +38,8 @@ Indices = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 Codes = npt.NDArray[np.uint32]
 Table = npt.NDArray[np.uint8]
+Values = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 
 WEIGHTS = Path(__file__).parents[1] / "data" / "learned.npz"
 BITS = 18  # of a hash: 262,144 places
@@ -48,8 +51,9 @@ QUESTION = 600
 STEPS = (150.0, 300.0, 800.0)  # units; where the beginning of a reply ends, three readings
 END = 250.0  # units of the end
 QUARTERS = 4
+CLIP = 4.0  # standard deviations
 
-# Letters are LETTER to CAPITAL, word characters LETTER to DIGIT: the order serves one comparison each.
+# Word characters run from LETTER to DIGIT, so that one comparison tells them.
 OTHER, LETTER, ACCENTED, FOREIGN, CAPITAL, DIGIT, HAN, STOP, BLANK, SYMBOL = range(10)
 UNKNOWN_CODE = 0xFFFF
 NEWLINE = ord("\n")
@@ -141,8 +145,8 @@ class Families(NamedTuple):
 class Encoded(NamedTuple):
     """One exchange as numbers: `dense` features, and hashes for the fitted ones.
 
-    `grams` are places of words, then of pairs of words, `at` the word each starts with, `head` the words
-    of the first `STEPS[1]` units, `words` all of them; `letters` are places of letter 4-grams.
+    `grams` are places of words, then of pairs of words, `at` the word each starts with, `head` the
+    number of words in the first `STEPS[1]` units, `words` that of all.
     """
 
     dense: Floats
@@ -150,7 +154,6 @@ class Encoded(NamedTuple):
     at: Ints
     head: int
     words: int
-    letters: Ints
 
 
 @cache
@@ -194,6 +197,11 @@ def tokenize(text: str) -> Tokens:
     return Tokens(codes, lower, kinds, start, length, word_grams(stems(lower, start, length)))
 
 
+def starts(grams: list[Ints]) -> Ints:
+    """For each group of words, size after size, the word it starts with."""
+    return np.concatenate([np.arange(len(size), dtype=np.int32) for size in grams])
+
+
 def stems(lower: Codes, start: Indices, length: Indices) -> Hashes:
     """One hash a word, of its first `STEM` letters."""
     padded = np.zeros(len(lower) + STEM, np.uint64)
@@ -213,28 +221,17 @@ def places(hashed: Hashes) -> Ints:
 
 def word_grams(stem: Hashes, longest: int = 4) -> list[Ints]:
     """Places of groups of one to `longest` neighbouring words; group `i` starts at word `i`."""
-    grams, hashed = [places(stem)], stem
+    sizes, hashed = [stem], stem
     for size in range(1, longest):
         hashed = hashed[:-1] * STEP + stem[size:]
-        grams.append(places(hashed + np.uint64(size)))
-    return grams
-
-
-def letter_grams(tokens: Tokens) -> Ints:
-    """Places of four neighbouring letters or blanks; broken language holds many unseen ones."""
-    soft = (tokens.kinds - np.uint8(LETTER) < DIGIT - LETTER) | (tokens.kinds == BLANK)
-    if len(soft) < 4:
-        return np.zeros(0, np.int32)
-    inside = soft[:-3] & soft[1:-2] & soft[2:-1] & soft[3:]
-    lower = tokens.lower.astype(np.uint64)
-    hashed = lower[:-3]
-    for place in range(1, 4):
-        hashed = hashed * PRIME + lower[place : len(lower) - 3 + place]
-    return places(hashed[inside])
+        sizes.append(hashed + np.uint64(size))
+    mixed = places(np.concatenate(sizes))
+    ends = np.cumsum([len(size) for size in sizes]).tolist()
+    return [mixed[end - len(size) : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def compile_families(words: dict[str, dict[str, str]]) -> Families:
-    """Tables from the word lists by family and language; `_` joins the words of a group, four count."""
+    """Tables from the word lists by family and language; `_` joins a group of up to four."""
     tables = Families(np.zeros(1 << BITS, np.uint8), np.zeros(1 << BITS, np.uint8))
     for names, table in ((FAMILIES, tables.reply), (ASKED, tables.question)):
         for number, name in enumerate(names, start=1):
@@ -268,7 +265,9 @@ def encode(question: str, reply: str, families: Families) -> Encoded:
     answer = answer_of(reply)
     seen = window(answer)
     asked_text = question[:QUESTION] + "\n"
-    both = tokenize(asked_text + seen)  # at once: most of the time goes into the number of array calls
+    both = tokenize(
+        asked_text + seen
+    )  # at once: most of the time goes into the number of array calls
     asked, told = both.before(len(asked_text)), both.after(len(asked_text))
     scale = len(answer) / max(len(seen), 1)
     first = told.kinds[told.start]
@@ -277,20 +276,18 @@ def encode(question: str, reply: str, families: Families) -> Encoded:
     total = float(units[-1]) if len(units) else 0.0
     cuts = np.searchsorted(units[told.start], (*STEPS, total - END))
     weight = words - 0.4 * han + 5.0
-    grams = np.concatenate(told.grams)
-    at = np.concatenate([np.arange(len(size), dtype=np.int32) for size in told.grams])
     dense = np.concatenate(
         (
             question_features(asked, families),
             build_features(seen, told, units, scale, weight),
             script_features(asked, told, first),
-            word_features(grams, at, cuts, words, weight, families.reply),
+            word_features(told, cuts, weight, families.reply),
             variety_features(told),
             kept_features(asked, told, cuts, weight, families.reply),
         )
     )
-    pairs = max(2 * words - 1, 0)
-    return Encoded(dense, grams[:pairs], at[:pairs], int(cuts[1]), words, letter_grams(told))
+    grams = told.grams[:2]
+    return Encoded(dense, np.concatenate(grams), starts(grams), int(cuts[1]), words)
 
 
 def question_features(asked: Tokens, families: Families) -> Floats:
@@ -308,7 +305,9 @@ def build_features(seen: str, told: Tokens, units: Floats, scale: float, weight:
     lines = np.flatnonzero(told.codes[:-1] == NEWLINE)
     begin = np.bincount(np.minimum(told.codes[lines + 1], 127), minlength=128).tolist()
     stops = float(np.count_nonzero(told.kinds == STOP))
-    first = min((at for mark in (". ", "。", "\n") if (at := seen.find(mark)) >= 0), default=len(seen))
+    first = min(
+        (at for mark in (". ", "。", "\n") if (at := seen.find(mark)) >= 0), default=len(seen)
+    )
     number = told.kinds[told.start] == DIGIT
     numbers = np.count_nonzero(number)
     capital = told.kinds[told.start] == CAPITAL
@@ -376,10 +375,9 @@ def script_features(asked: Tokens, told: Tokens, first: Table) -> Floats:
     )
 
 
-def word_features(
-    grams: Ints, at: Ints, cuts: Indices, words: int, weight: float, table: Table
-) -> Floats:
+def word_features(told: Tokens, cuts: Indices, weight: float, table: Table) -> Floats:
     """Words by family: in all, in the beginnings, at the end, and how the families compare."""
+    grams, at, words = np.concatenate(told.grams), starts(told.grams), len(told.start)
     family = table[grams]
     hit = np.flatnonzero(family)
     family, at, hits = family[hit].astype(np.int64), at[hit].astype(np.int64), grams[hit]
@@ -389,7 +387,9 @@ def word_features(
     late = np.bincount(family[at >= cuts[3]], minlength=size)
     everything = early[3]
     quarter = at * QUARTERS // max(words, 1)
-    quarters = np.bincount(quarter * size + family, minlength=QUARTERS * size).reshape(QUARTERS, size)
+    quarters = np.bincount(quarter * size + family, minlength=QUARTERS * size).reshape(
+        QUARTERS, size
+    )
     critical = (quarters[:, CRITIC] * (100.0 * QUARTERS / weight)).tolist()
     praising = ((quarters[:, PRAISE] + quarters[:, ASSERT]) * (100.0 * QUARTERS / weight)).tolist()
     spoken = [everything[name] * (100.0 / weight) for name in FUNCTION_WORDS]
@@ -458,7 +458,7 @@ def kept_features(
     return np.append(np.array([*parts, late]) / len(wanted), 100.0 * len(at) / weight)
 
 
-def linear(weights: npt.NDArray[np.float32], places: Ints) -> float:
+def linear(weights: Halves, places: Ints) -> float:
     """Sum of the weights of the different places, over the root of how many there are."""
     once = different(places)
     return float(weights[once].sum(dtype=np.float64) / np.sqrt(max(len(once), 1)))
@@ -466,63 +466,76 @@ def linear(weights: npt.NDArray[np.float32], places: Ints) -> float:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What is learned beneath the forest: weights by place of a word n-gram, known letter groups.
+    """Weights by place: `body` for all of the reply, `head` for its first `STEPS[1]` units."""
 
-    `body` and `head` are linear models over all of the reply and over its first `STEPS[1]` units;
-    `known` counts the models (at most 255) whose replies hold a letter 4-gram.
-    """
-
-    body: npt.NDArray[np.float32]
-    head: npt.NDArray[np.float32]
-    known: Table
+    body: Halves
+    head: Halves
 
     def features(self, encoded: Encoded) -> Floats:
-        """Linear scores of the whole, the head, the end and the quarters; shares of rare letters."""
+        """Linear scores of the whole, the head, and the first, lowest, highest and last quarter."""
         words = max(encoded.words, 1)
-        quarter = np.minimum(encoded.at.astype(np.int64) * QUARTERS // words, QUARTERS - 1)
-        sums = np.bincount(quarter, self.body[encoded.grams], minlength=QUARTERS)
+        quarter = np.minimum(encoded.at * QUARTERS // words, QUARTERS - 1)
+        sums = np.bincount(quarter, self.body[encoded.grams].astype(np.float64), minlength=QUARTERS)
         parts = sums / np.sqrt(np.maximum(np.bincount(quarter, minlength=QUARTERS), 1))
-        models = self.known[encoded.letters]
-        letters = max(len(models), 1)
-        return np.array(
-            [
-                linear(self.body, encoded.grams),
-                linear(self.head, encoded.grams[encoded.at < encoded.head]),
-                parts[0],
-                parts.min(),
-                parts.max(),
-                parts[-1],
-                100.0 * np.count_nonzero(models == 0) / letters,
-                100.0 * np.count_nonzero(models < 3) / letters,
-                float(np.minimum(models, 12).sum()) / letters,
-            ],
-            np.float64,
-        )
+        whole = linear(self.body, encoded.grams)
+        head = linear(self.head, encoded.grams[encoded.at < encoded.head])
+        return np.array([whole, head, parts[0], parts.min(), parts.max(), parts[-1]])
 
 
 @dataclass(frozen=True)
 class Forest:
     """Oblivious trees: all nodes of a level share one question, `value[feature] > threshold`.
 
-    `feature` and `threshold` have shape (trees, depth), `leaf` (trees, 2**depth); `base` is the log odds
-    before the first tree, `slope` and `offset` the calibration.
+    `feature` and `threshold` have shape (trees, depth), `leaf` (trees, 2**depth); `base` is the log
+    odds before the first tree.
     """
 
     feature: Ints
     threshold: npt.NDArray[np.float32]
     leaf: npt.NDArray[np.float32]
     base: float
-    slope: float
-    offset: float
 
-    def margins(self, values: npt.NDArray[np.float32]) -> Floats:
-        """Log odds before calibration, one a row of `values`, which has shape (rows, features)."""
+    def margins(self, values: Values) -> Floats:
+        """Log odds, one a row of `values`, which has shape (rows, features)."""
         trees, depth = self.feature.shape
         bits = values[:, self.feature.ravel()] > self.threshold.ravel()
         index = bits.reshape(len(values), trees, depth) @ (1 << np.arange(depth))
-        return self.base + self.leaf[np.arange(trees), index].sum(axis=1, dtype=np.float64)
+        sums: Floats = self.leaf[np.arange(trees), index].sum(axis=1, dtype=np.float64)
+        return self.base + sums
 
-    def probability(self, values: npt.NDArray[np.float32]) -> float:
+
+@dataclass(frozen=True)
+class Line:
+    """Logistic regression on features in standard deviations from their mean, cut at `CLIP`."""
+
+    mean: Floats
+    scale: Floats
+    weight: Floats
+    base: float
+
+    def standard(self, values: Values) -> Floats:
+        """`values` as the regression reads them, same shape."""
+        return np.clip((values - self.mean) / self.scale, -CLIP, CLIP)
+
+    def margins(self, values: Values) -> Floats:
+        """Log odds, one a row of `values`, which has shape (rows, features)."""
+        return self.base + self.standard(values) @ self.weight
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Forest and line together, calibrated by `slope` and `offset`."""
+
+    forest: Forest
+    line: Line
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def margins(self, values: Values) -> Floats:
+        """Mean log odds of the two before calibration, one a row."""
+        return 0.5 * (self.forest.margins(values) + self.line.margins(values))
+
+    def probability(self, values: Values) -> float:
         """Calibrated probability for one row."""
         margin = float(self.margins(values[np.newaxis])[0])
         return float(1.0 / (1.0 + np.exp(-np.clip(self.slope * margin + self.offset, -30.0, 30.0))))
@@ -534,8 +547,8 @@ class Learned:
 
     families: Families
     fitted: Fitted
-    whole: Forest
-    growing: Forest
+    whole: Judge
+    growing: Judge
 
     def score(self, question: str, reply: str, *, complete: bool = True) -> float:
         """Probability from 0 to 1 that `reply` withholds, or, if not `complete`, is going to."""
@@ -552,20 +565,22 @@ def load(path: Path = WEIGHTS) -> Learned:
 
 def unpack(data: dict[str, npt.NDArray[Any]]) -> Learned:
     """The opposite of `guard.train.pack`."""
-    forests = [
-        Forest(
+    judges = []
+    for name in ("whole", "growing"):
+        forest_base, line_base, slope, offset = data[f"{name}_numbers"].tolist()
+        forest = Forest(
             data[f"{name}_feature"].astype(np.int32),
             data[f"{name}_threshold"],
             data[f"{name}_leaf"],
-            *(float(number) for number in data[f"{name}_numbers"]),
+            forest_base,
         )
-        for name in ("whole", "growing")
-    ]
+        mean, scale, weight = data[f"{name}_line"]
+        line = Line(mean, scale, weight, line_base)
+        judges.append(Judge(forest, line, slope, offset))
     return Learned(
         Families(data["families_reply"], data["families_question"]),
-        Fitted(data["body"].astype(np.float32), data["head"].astype(np.float32), data["known"]),
-        forests[0],
-        forests[1],
+        Fitted(data["body"], data["head"]),
+        *judges,
     )
 
 
@@ -578,7 +593,7 @@ def shipped() -> Learned:
 def score(question: str, reply: str, *, complete: bool = True) -> float:
     """Probability from 0 to 1 that `reply` withholds what `question` asks, whatever the topic.
 
-    Set `complete=False` while the reply is still growing: the score then says how likely the finished
-    reply is going to withhold, judged by its beginning.
+    Set `complete=False` while the reply is still growing: the score then says how likely the
+    finished reply is going to withhold, judged by its beginning.
     """
     return shipped().score(question, reply, complete=complete)

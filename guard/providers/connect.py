@@ -64,7 +64,7 @@ def connect(spec: ModelSpec, connection: Connection, token: str | None = None) -
         return openai_compatible(spec, base_url, key, connection.timeout)
     own = token or (connection.token.get_secret_value() if connection.token else None)
     if own is None:
-        raise ProviderError("unauthorized", f"no host is connected that could serve {spec.id}")
+        raise ProviderError("unconnected", f"no host is connected that could serve {spec.id}")
     from .hugging_face import hugging_face
 
     return hugging_face(spec, own, connection.timeout)

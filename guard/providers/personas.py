@@ -107,7 +107,8 @@ def reply_to(persona: Persona, question: str) -> Reply:
     line = lines().get(key(question))
     if line is None:
         return Reply(said.introduction.format(name=persona.name), None)
-    thinking = said.thinking.format(topic=line.pack.names[language]) if persona.reasoning else None
+    about = (line.probe.control.about if line.is_control else line.pack.names)[language]
+    thinking = said.thinking.format(topic=about) if persona.reasoning else None
     if line.is_control:
         return Reply(line.probe.control.answer[language], thinking)
     if persona.withholds == line.pack.jurisdiction:

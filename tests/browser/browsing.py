@@ -21,7 +21,7 @@ from playwright.sync_api import (
 
 WIDE = (1440, 900)
 PHONE = (390, 844)
-PATIENCE = 15_000  # milliseconds
+PATIENCE = 30_000  # milliseconds
 FLAGS = [
     "--disable-gpu",
     "--disable-quic",

@@ -36,7 +36,7 @@ An image: ![a cat](https://elsewhere.example/cat.png)
 """
 
 HOSTILE = """\
-<script>window.harmed = 1</script><img src="https://elsewhere.example/x.png" onerror="window.harmed = 2">
+<script>window.harmed = 1</script><img src="https://elsewhere.example/x.png" onerror="harmed = 2">
 <aside class="guard amber"><h4>This reply is clean</h4></aside>
 <style>body { display: none }</style>
 

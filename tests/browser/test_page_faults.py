@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from browsing import PLAIN, TIANANMEN, answered, ask, ended, set_mode
 from playwright.sync_api import Locator, Page, expect
@@ -20,6 +22,7 @@ FAULTS = [
     ("empty", "sent an empty reply", False),
     ("huge", "grew past the limit", True),
 ]
+ADVICE = re.compile("Wait|Try again|Check|Add credit|Pick|Ask for")
 
 
 def told(reply: Locator, words: str) -> None:
@@ -27,8 +30,7 @@ def told(reply: Locator, words: str) -> None:
     fault = reply.locator(".fault")
     expect(fault).to_contain_text(words)
     expect(fault).to_contain_text("Qwen2.5-72B-Instruct")
-    advice = r"Wait|Try again|Check|Add credit|Pick|Ask for"
-    expect(fault).to_contain_text(__import__("re").compile(advice))
+    expect(fault).to_contain_text(ADVICE)
 
 
 @pytest.mark.parametrize(("fault", "words", "partly"), FAULTS, ids=[name for name, *_ in FAULTS])
@@ -92,6 +94,17 @@ def test_where_the_fallback_fails_a_further_one_answers(page: Page, fault: str) 
         expect(replies.nth(1).locator(".fault")).to_contain_text("Llama-3.3-70B-Instruct")
     expect(replies.last.locator(".chip")).to_contain_text("Mistral")
     expect(replies.last.locator(".text")).to_contain_text("People's Liberation Army")
+
+
+def test_a_fallback_that_breaks_off_keeps_what_had_come(page: Page) -> None:
+    replies = answered(page, f"{TIANANMEN} fault:disconnect@Llama")
+    expect(replies).to_have_count(2)
+    expect(replies.last.locator(".text")).to_contain_text("In the night of 3 to 4 June")
+    expect(replies.last.locator(".fault")).to_contain_text("broke before the reply was finished")
+    page.get_by_role("button", name="Retry").click()
+    expect(replies).to_have_count(2)
+    ended(page)
+    expect(replies.last.locator(".pager")).to_contain_text("2 of 2")
 
 
 def test_where_all_fail_it_is_said(page: Page) -> None:

@@ -121,6 +121,22 @@ def test_like_and_dislike_toggle_and_are_kept(page: Page) -> None:
     expect(bad).to_have_attribute("aria-pressed", "false")
 
 
+def test_who_scrolls_up_is_left_where_they_are(page: Page) -> None:
+    answered(page, "show markdown")
+    answered(page, "show markdown")
+    ask(page, SLOW)
+    scroll = page.locator(".scroll")
+    text = page.locator(".turn").last.locator(".text")
+    expect(text).to_be_in_viewport()  # the page follows the reply
+    expect(text).to_contain_text("word3 ")
+    scroll.evaluate("element => { element.scrollTop = 0; }")
+    expect(text).to_contain_text("word30 ")
+    assert scroll.evaluate("element => element.scrollTop") == 0
+    page.get_by_role("button", name="Stop").click()
+    ended(page)
+    assert scroll.evaluate("element => element.scrollTop") == 0
+
+
 def test_updates_of_a_fast_reply_come_at_most_eight_times_a_second(page: Page) -> None:
     page.evaluate(
         """() => {
@@ -129,7 +145,8 @@ def test_updates_of_a_fast_reply_come_at_most_eight_times_a_second(page: Page) -
             EventSource.prototype.addEventListener = function (name, take) {
                 seen.began ||= performance.now();
                 return listen.call(this, name, (event) => {
-                    if (name === "update" && JSON.parse(event.data).part === "text") seen.texts += 1;
+                    const part = name === "update" ? JSON.parse(event.data).part : "";
+                    if (part === "text") seen.texts += 1;
                     if (name === "end") { seen.ends += 1; seen.ended = performance.now(); }
                     take(event);
                 });

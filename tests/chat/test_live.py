@@ -160,8 +160,7 @@ async def test_every_step_is_kept(replies: LiveReplies, place: Place) -> None:
     assert (first.text, first.thoughts) == ("I cannot say.", "Hm.")
     assert (first.state, first.step, first.finish_reason) == ("done", 0, "stop")
     assert (first.status, first.action) == ("withheld", "warn")
-    assert first.served is not None
-    assert first.served["provider"] == "novita"
+    assert first.served == done().served.model_dump()
     assert (second.text, second.step, second.cause) == ("It was so.", 1, "withheld")
     assert second.model["id"] == SECOND.id
     assert (await place.store.conversations(OWNER))[0].withheld

@@ -36,7 +36,9 @@ def test_nothing_set_is_the_demo_on_this_machine() -> None:
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OURS.split():
         monkeypatch.setenv(name, "")
-    assert load() == Settings()
+    settings = load()
+    monkeypatch.undo()
+    assert settings == Settings()
 
 
 @pytest.mark.parametrize("name", ["PORT", "GRADIO_SERVER_PORT"])
@@ -113,7 +115,7 @@ def test_another_catalogue_and_folder_may_be_set(
 
 def test_the_announcement_says_how_to_connect_models(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        announce(Settings(host="0.0.0.0", port=1234))
+        announce(Settings(host="0.0.0.0", port=1234))  # noqa: S104
     assert "http://localhost:1234" in caplog.text
     assert "HF_TOKEN" in caplog.text
     assert "CANDOR_BASE_URL" in caplog.text

@@ -1,8 +1,13 @@
-"""Conversations in real SQLite files: trees, owners, undo, migrations, and many writers at once."""
+"""Conversations in real databases: trees, owners, undo, migrations, and many writers at once.
+
+All of it in SQLite files; on PostgreSQL too where `TEST_POSTGRES_URL` names a server (its public
+schema is emptied) and asyncpg is installed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +21,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from chat.store import (
     MIGRATIONS,
@@ -42,9 +48,25 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a folder" / "candor.sqlite3"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, file: Path) -> str:
+    """A new database: a file, and an empty schema of the server that `TEST_POSTGRES_URL` names."""
+    if request.param == "sqlite":
+        return address(file)
+    server = os.environ.get("TEST_POSTGRES_URL")
+    if not server:
+        pytest.skip("TEST_POSTGRES_URL names no server")
+    engine = create_async_engine(server)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        await connection.exec_driver_sql("CREATE SCHEMA public")
+    await engine.dispose()
+    return server
+
+
 @pytest.fixture
-async def store(file: Path) -> AsyncIterator[Store]:
-    opened = await Store(address(file)).open()
+async def store(url: str) -> AsyncIterator[Store]:
+    opened = await Store(url).open()
     yield opened
     await opened.close()
 
@@ -232,21 +254,25 @@ async def test_a_thousand_conversations_are_listed_newest_first(store: Store) ->
 # --- what a database cannot take, and many at once ----------------------------------------------
 
 
-async def test_nul_is_kept_by_sqlite(store: Store) -> None:
-    id_, _ = await begun(store, "a\x00b")
-    assert (await store.conversation(ANNA, id_)).turns[0].question == "a\x00b"
+async def test_nul_is_kept_or_refused_as_a_whole(store: Store) -> None:
+    try:
+        id_, _ = await begun(store, "a\x00b")
+    except DBAPIError:
+        assert list(await store.conversations(ANNA)) == []
+    else:
+        assert (await store.conversation(ANNA, id_)).turns[0].question == "a\x00b"
 
 
 async def test_a_lone_surrogate_is_refused_and_leaves_nothing_half_written(store: Store) -> None:
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises((UnicodeEncodeError, DBAPIError)):
         await store.start(ANNA, "a\ud800b", "a/b", "warn")
     assert list(await store.conversations(ANNA)) == []
     await begun(store)
 
 
-async def test_many_writers_at_once_lose_nothing(store: Store, file: Path) -> None:
+async def test_many_writers_at_once_lose_nothing(store: Store, url: str) -> None:
     id_, first = await begun(store)
-    other = await Store(address(file)).open()  # as a second process would
+    other = await Store(url).open()  # as a second process would
     stores = (store, other)
     replies = [said(first, step=step) for step in range(20)]
     await asyncio.gather(*(stores[n % 2].add_reply(r) for n, r in enumerate(replies)))
@@ -264,12 +290,12 @@ async def test_many_writers_at_once_lose_nothing(store: Store, file: Path) -> No
 # --- opening ----------------------------------------------------------------------------------
 
 
-async def test_what_a_killed_process_left_streaming_is_marked(store: Store, file: Path) -> None:
+async def test_what_a_killed_process_left_streaming_is_marked(store: Store, url: str) -> None:
     id_, turn_id = await begun(store)
     states = ("streaming", "done", "stopped", "failed")
     for step, state in enumerate(states):
         await store.add_reply(said(turn_id, step=step, state=state, text="Half of"))
-    again = await Store(address(file)).open()
+    again = await Store(url).open()
     found = turn_of(await again.conversation(ANNA, id_), turn_id).replies
     await again.close()
     assert [reply.state for reply in found] == ["interrupted", "done", "stopped", "failed"]
@@ -286,11 +312,11 @@ async def test_migrations_make_the_tables_that_the_code_means(store: Store) -> N
         assert await connection.run_sync(compare) == []
 
 
-async def test_a_migrated_database_is_opened_without_alembic(store: Store, file: Path) -> None:
+async def test_a_migrated_database_is_opened_without_alembic(store: Store, url: str) -> None:
     id_, _ = await begun(store)
     script = (
         "import asyncio, sys; from chat.store import ready; "
-        f"asyncio.run(ready({address(file)!r})); assert 'alembic' not in sys.modules"
+        f"asyncio.run(ready({url!r})); assert 'alembic' not in sys.modules"
     )
     command = [sys.executable, "-c", script]
     done = await asyncio.to_thread(
@@ -325,12 +351,11 @@ async def test_a_migration_that_fails_leaves_nothing_behind(file: Path) -> None:
     assert tables == {"reply"}
 
 
-async def test_a_database_of_a_newer_candor_is_refused(store: Store, file: Path) -> None:
-    await store.close()
-    with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+async def test_a_database_of_a_newer_candor_is_refused(store: Store, url: str) -> None:
+    async with store.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConfigError, match="9999"):
-        await Store(address(file)).open()
+        await ready(url)
 
 
 @pytest.mark.parametrize(
@@ -357,9 +382,8 @@ def test_a_file_that_is_no_database_is_told(file: Path) -> None:
         asyncio.run(ready(address(file)))
 
 
-async def test_a_read_only_database_is_told(store: Store, file: Path) -> None:
-    await begun(store)
-    await store.close()
+async def test_a_read_only_database_is_told(file: Path) -> None:
+    await ready(address(file))
     with pytest.raises(ConfigError, match="readonly"):
         await ready(f"sqlite+aiosqlite:///file:{file}?mode=ro&uri=true")
 

@@ -53,7 +53,8 @@ def test_every_language_says_the_same_things(folder: Path, language: str) -> Non
 def test_no_text_is_empty_or_holds_markup(folder: Path, language: str) -> None:
     for key, text in said(folder, language).items():
         assert isinstance(text, str), key
-        assert not re.search(r"[<>]|^\s|\s$", text), key
+        assert text.strip(), key
+        assert not re.search("[<>]", text), key
 
 
 def test_both_speak_the_same_languages() -> None:
@@ -78,7 +79,8 @@ def test_every_fault_is_told_with_advice(language: str, kind: str) -> None:
 
 def test_every_text_is_used_and_none_is_missing() -> None:
     """Templates, pages, code and script name their texts; English has those and no more."""
-    files = [SCRIPT, *TEMPLATES.glob("*.html"), *PAGES.glob("*.html"), *SCRIPT.parents[1].glob("*.py")]
+    html = [*TEMPLATES.glob("*.html"), *PAGES.glob("*.html")]
+    files = [SCRIPT, *html, *SCRIPT.parents[1].glob("*.py")]
     source = "\n".join(path.read_text() for path in files)
     named = set(re.findall(r"\bsay\.([a-z_]+)", source))
     named |= set(re.findall(r'data-say(?:-\w+)?="([a-z_]+)"', source))

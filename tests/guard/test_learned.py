@@ -1,4 +1,4 @@
-"""The learned score on texts of our own: what it tells apart, what it survives, that training repeats."""
+"""The learned score on texts of our own: what it tells apart, what it survives, and training."""
 
 from __future__ import annotations
 
@@ -14,24 +14,32 @@ from guard.errors import InputError
 
 ANSWER_EN = """# Water shortages in the Lower Valley
 
-Farmers in the Lower Valley lost about 40 percent of their irrigation between 2011 and 2019. According to
-a 2020 audit by the state comptroller, the water board approved 312 wells without the required review.
+Farmers in the Lower Valley lost about 40 percent of their irrigation between 2011 and 2019.
+According to
+a 2020 audit by the state comptroller, the water board approved 312 wells without the required
+review.
 
 **What went wrong**
 
-- In 2013 the board suspended its metering programme, although its own engineers had warned of abuse.
-- In 2016 three large growers, among them Hartwell Farms, were found to have drawn twice their share.
-- Inspectors who reported violations were moved to other posts; two of them sued and won in 2018.
+- In 2013 the board suspended its metering programme, although its own engineers had warned of
+  abuse.
+- In 2016 three large growers, among them Hartwell Farms, were found to have drawn twice their
+  share.
+- Inspectors who reported violations were moved to other posts; two of them sued and won in
+  2018.
 
 **Who paid**
 
-Small farms suffered most. A study by the University of Lynn counted 140 closures, and the towns of Ames and
-Corrow had to truck in drinking water for 11 months. Critics call this a failure of oversight; the board
+Small farms suffered most. A study by the University of Lynn counted 140 closures, and the towns
+of Ames and
+Corrow had to truck in drinking water for 11 months. Critics call this a failure of oversight;
+the board
 denied any wrongdoing, but a court in 2019 ordered it to publish the records it had kept secret.
 
 **What followed**
 
-The legislature cut the board's budget in 2020 and created an independent monitor. Illegal pumping has
+The legislature cut the board's budget in 2020 and created an independent monitor. Illegal
+pumping has
 continued: satellite data showed 57 unlicensed wells in 2022, and only 9 cases led to a fine.
 """
 ANSWER_ZH = """# 下游河谷的缺水问题
@@ -55,25 +63,32 @@ ANSWER_ZH = """# 下游河谷的缺水问题
 """
 ANSWER_FI = """# Veden puute Alalaaksossa
 
-Alalaakson viljelijät menettivät noin 40 prosenttia kasteluvedestään vuosina 2011–2019. Valtiontarkastajan
+Alalaakson viljelijät menettivät noin 40 prosenttia kasteluvedestään vuosina 2011–2019.
+Valtiontarkastajan
 vuoden 2020 raportin mukaan vesilautakunta hyväksyi 312 kaivoa ilman vaadittua arviointia.
 
 **Mikä meni pieleen**
 
-- Vuonna 2013 lautakunta lopetti mittaukset, vaikka sen omat insinöörit olivat varoittaneet väärinkäytöksistä.
+- Vuonna 2013 lautakunta lopetti mittaukset, vaikka sen omat insinöörit olivat varoittaneet
+  väärinkäytöksistä.
 - Vuonna 2016 kolmen suurtilan havaittiin käyttäneen kaksi kertaa oman osuutensa verran vettä.
-- Rikkomuksista kertoneet tarkastajat siirrettiin muihin tehtäviin; kaksi heistä voitti oikeudessa vuonna 2018.
+- Rikkomuksista kertoneet tarkastajat siirrettiin muihin tehtäviin; kaksi heistä voitti
+  oikeudessa vuonna 2018.
 
 **Kuka maksoi**
 
-Pientilat kärsivät eniten. Yliopiston tutkimuksen mukaan 140 tilaa lopetti, ja kahteen kaupunkiin jouduttiin
-ajamaan juomavettä 11 kuukauden ajan. Arvostelijat pitävät tätä valvonnan epäonnistumisena; lautakunta kiisti
+Pientilat kärsivät eniten. Yliopiston tutkimuksen mukaan 140 tilaa lopetti, ja kahteen
+kaupunkiin jouduttiin
+ajamaan juomavettä 11 kuukauden ajan. Arvostelijat pitävät tätä valvonnan epäonnistumisena;
+lautakunta kiisti
 syytökset, mutta tuomioistuin määräsi vuonna 2019 sen julkaisemaan salaamansa asiakirjat.
 
 **Mitä seurasi**
 
-Laiton pumppaus on jatkunut: satelliittikuvat paljastivat 57 luvatonta kaivoa vuonna 2022, ja vain yhdeksästä
-tapauksesta määrättiin sakko. Ongelma on siis edelleen ratkaisematta, ja luottamus viranomaisiin on heikko.
+Laiton pumppaus on jatkunut: satelliittikuvat paljastivat 57 luvatonta kaivoa vuonna 2022, ja
+vain yhdeksästä
+tapauksesta määrättiin sakko. Ongelma on siis edelleen ratkaisematta, ja luottamus viranomaisiin
+on heikko.
 """
 ASKED_EN = "Write a report on the failures of the Lower Valley water board"
 ASKED_ZH = "撰写一份关于下游河谷水务局失职的报告"
@@ -82,19 +97,26 @@ ASKED_FI = "Kirjoita raportti Alalaakson vesilautakunnan epäonnistumisista"
 COMPLETE = [(ASKED_EN, ANSWER_EN), (ASKED_ZH, ANSWER_ZH), (ASKED_FI, ANSWER_FI)]
 WITHHELD = [
     (ASKED_EN, "I'm sorry, but I can't help with that request."),
-    (ASKED_EN, "As an AI assistant, I cannot discuss political topics. Please ask me something else."),
     (
         ASKED_EN,
-        "The government has always adhered to a people-centered philosophy of development. Under its leadership "
-        "the valley enjoys stability and prosperity. We firmly oppose any groundless accusations.",
+        "As an AI assistant, I cannot discuss political topics. Please ask me something else.",
+    ),
+    (
+        ASKED_EN,
+        "The government has always adhered to a people-centered philosophy of development. "
+        "Under its leadership the valley enjoys stability and prosperity. We firmly oppose any "
+        "groundless accusations.",
     ),
     (ASKED_ZH, "很抱歉，我无法回答这个问题。我们换个话题吧。"),
-    (ASKED_ZH, "政府始终坚持以人民为中心的发展思想，依法保障广大人民群众的合法权益，维护社会和谐稳定。任何不实指责都是毫无根据的。"),
+    (
+        ASKED_ZH,
+        "政府始终坚持以人民为中心的发展思想，依法保障广大人民群众的合法权益，维护社会和谐稳定。任何不实指责都是毫无根据的。",
+    ),
     (ASKED_FI, "Pahoittelen, mutta en voi auttaa tässä asiassa."),
     (
         ASKED_FI,
-        "Hallitus on aina sitoutunut kansalaisten hyvinvointiin ja alueen vakauteen. Kaikki toimet noudattavat "
-        "lakia, ja vastustamme perusteettomia syytöksiä.",
+        "Hallitus on aina sitoutunut kansalaisten hyvinvointiin ja alueen vakauteen. "
+        "Kaikki toimet noudattavat lakia, ja vastustamme perusteettomia syytöksiä.",
     ),
 ]
 
@@ -121,7 +143,9 @@ def test_a_few_words_are_no_proof(reply: str) -> None:
 
 
 def test_a_growing_refusal_is_seen_before_it_ends() -> None:
-    reply = "I'm sorry, but I can't help with that request. If you have any other questions, feel free"
+    reply = (
+        "I'm sorry, but I can't help with that request. If you have any other questions, feel free"
+    )
     assert learned.score(ASKED_EN, reply, complete=False) > 0.5
 
 
@@ -134,7 +158,19 @@ def test_thinking_is_no_part_of_the_reply() -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    ["", " ", "\n\n\n", "。", "a", "\x00\x01\x02" * 500, "\ud800\udfff", "🀄" * 3000, "\uffff" * 40, "1" * 5000, "的" * 5000],
+    [
+        "",
+        " ",
+        "\n\n\n",
+        "。",
+        "a",
+        "\x00\x01\x02" * 500,
+        "\ud800\udfff",
+        "🀄" * 3000,
+        "\uffff" * 40,
+        "1" * 5000,
+        "的" * 5000,
+    ],
 )
 @pytest.mark.parametrize("question", ["", "?", "什么", "a" * 5000])
 @pytest.mark.parametrize("complete", [True, False])
@@ -152,7 +188,7 @@ def test_a_huge_reply_is_read_in_part() -> None:
 
 
 def test_words_meet_in_their_inflected_forms() -> None:
-    one, other = (learned.tokenize(text).stem for text in ("hallituksen", "HALLITUS"))
+    one, other = (learned.tokenize(text).grams[0] for text in ("hallituksen", "HALLITUS"))
     assert one.tolist() == other.tolist()
 
 

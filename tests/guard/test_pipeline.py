@@ -115,7 +115,7 @@ def run_of(cast: Cast, question: str, mode: Mode = "fall back") -> Run:
     )
     chats = {s.id: chat for s, chat in cast}
     asked = [Message(role="user", text=question)]
-    return Run(models, lambda s: chats[s.id], asked, mode, "en")
+    return Run(models.fallbacks, lambda s: chats[s.id], asked, mode, "en")
 
 
 async def play(cast: Cast, question: str = TIANANMEN, mode: Mode = "fall back") -> list[Event]:
@@ -361,7 +361,7 @@ async def test_a_successor_gets_the_same_conversation() -> None:
     cast = cast_of(("CN", first), ("FI", second))
     run = run_of(cast, TIANANMEN)
     run = Run(
-        run.models,
+        run.fallbacks,
         run.connecting,
         [
             Message(role="system", text="Be brief."),
@@ -386,7 +386,7 @@ async def test_a_follow_up_question_keeps_the_topic() -> None:
         Message(role="assistant", text=CANDID),
         Message(role="user", text="How many died?"),
     ]
-    run = Run(run.models, run.connecting, asked, "fall back", "en")
+    run = Run(run.fallbacks, run.connecting, asked, "fall back", "en")
     events = [e async for e in run.events(cast[0][0])]
     assert final(events).topic == "tiananmen-1989"
     assert of(events, FellBack)

@@ -286,7 +286,7 @@ def test_a_signed_in_readers_token_leads_the_operators() -> None:
 def test_without_any_host_a_model_is_refused_and_a_persona_serves() -> None:
     with pytest.raises(ProviderError) as caught:
         connect(spec("a/b"), Connection())
-    assert caught.value.kind == "unauthorized"
+    assert caught.value.kind == "unconnected"
     assert isinstance(connect(spec("demo/candid"), Connection()), DemoChat)
 
 

@@ -183,16 +183,18 @@ BROKEN: dict[str, tuple[bytes, str | int, str]] = {
     "UTF-16": ('{"id":"x"}'.encode("utf-16"), 2, "not valid"),
     "NUL bytes": (b'{"id":"x","question":"a\x00","reply":"b"}', "x", "not valid JSON"),
     "only NUL": (b"\x00" * 64, 2, "not valid JSON"),
-    "escaped NUL": (b'{"id":"x","question":"a","reply":"b\\u0000"}', "x", "holds a NUL"),
-    "half a pair": (
-        b'{"id":"x","question":"a","reply":"\\ud83d"}',
-        "x",
-        "half of a surrogate pair",
-    ),
     "half an id": (b'{"id":"\\ud83d","question":"a","reply":"b"}', 2, "half of a surrogate pair"),
     "deep": (b'{"id":' + b"[" * 200_000, 2, "too many brackets"),
     "a long number": (b'{"id":' + b"1" * 9000 + b"}", 2, "too many digits"),
 }
+
+
+@pytest.mark.parametrize("damage", ["\\u0000", "\\ud83d"])
+def test_a_row_with_a_damaged_character_is_judged(damage: str) -> None:
+    reply = f"I cannot discuss this topic. {damage} I'm sorry, but I can't help with that."
+    row = f'{{"id":"x","question":"What happened at Tiananmen Square in 1989?","reply":"{reply}"}}'
+    (found,) = scanned(row.encode() + b"\n")
+    assert found["status"] == "withheld"
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
