@@ -3,8 +3,8 @@
 Cross-validation over the SpeechMap replies (github.com/xlr8harder/speechmap-data, Apache-2.0): each
 test fold leaves out a group of models *and* a group of question numbers; a row that shares either
 with the test is not trained on. `by developer` keeps all models of a developer in one group, which
-is harder. The score is that of `guard.detectors.learned` alone, not of the whole guard. Everything is
-fitted inside the training rows; the threshold is `THRESHOLD` throughout.
+is harder. The score is that of `guard.learned` alone, not of the whole guard. Everything
+is fitted inside the training rows; the threshold is `THRESHOLD` throughout.
 
     python benchmarks/judgement.py [--data PATH] [--out PATH] [--models 4] [--questions 3]
 """
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from guard import train
-from guard.detectors.learned import Learned, answer_of
+from guard.learned import Learned, answer_of
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

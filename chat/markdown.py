@@ -32,6 +32,7 @@ from guard.types import Span
 OPEN, CLOSE = "\ue000", "\ue001"
 PRIVATE = re.compile("[\ue000-\uf8ff\x00]")
 MARKUP_BEFORE = re.compile(r"(?:\s|[>#*_+-]|\d+[.)]\s)*")
+MOST_BRACKETS = 500  # the plugin searches the rest of the text from each: quadratic
 COLOURED = 20_000  # characters; longer code stays plain
 MATH_TAGS = frozenset(
     "math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder "
@@ -150,12 +151,13 @@ def block_maths(self: Any, tokens: Sequence[Token], idx: int, options: Any, env:
 
 
 @cache
-def parser() -> MarkdownIt:
-    """The one Markdown parser: CommonMark, tables, strikethrough, `$` and bracket maths."""
+def parser(brackets: bool = True) -> MarkdownIt:
+    """CommonMark, tables, strikethrough and `$` maths; `brackets` adds `\\(…\\)` and `\\[…\\]`."""
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=Renderer)
     markdown.enable(["table", "strikethrough"]).disable(["html_inline", "html_block"])
     markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
-    markdown.use(texmath_plugin, delimiters="brackets")
+    if brackets:
+        markdown.use(texmath_plugin, delimiters="brackets")
     for name in ("math_inline", "math_single"):
         markdown.add_render_rule(name, inline_maths)
     for name in ("math_inline_double", "math_block", "math_block_label", "math_block_eqno"):
@@ -187,11 +189,12 @@ def parse(source: str, spans: Iterable[Span] = ()) -> Iterator[Block]:
     text = with_marks(PRIVATE.sub("\ufffd", source).replace("\r", " "), spans)
     env: dict[str, Any] = {}
     block: list[Token] = []
-    for token in parser().parse(text, env):
+    markdown = parser(brackets=text.count("\\(") + text.count("\\[") <= MOST_BRACKETS)
+    for token in markdown.parse(text, env):
         block.append(token)
         if token.level == 0 and token.nesting <= 0:
             line = block[0].map[0] if block[0].map else 0
-            rendered = parser().renderer.render(block, parser().options, env)
+            rendered = markdown.renderer.render(block, markdown.options, env)
             yield Block(line, CLEANER.clean(rendered))
             block = []
 

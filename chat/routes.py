@@ -316,7 +316,10 @@ async def run(
 
 
 def history(conversation: Conversation, turn: Turn) -> list[Message]:
-    """What the model is told: the questions and answers up to this turn, and its question."""
+    """What the model is told: the answered questions up to this turn, and its own.
+
+    A question whose reply failed is left out: many models refuse two questions in a row.
+    """
     by_id = {one.id: one for one in conversation.turns}
     told: list[Message] = [Message(role="user", text=turn.question)]
     before = by_id.get(turn.parent_id or "")
@@ -324,7 +327,7 @@ def history(conversation: Conversation, turn: Turn) -> list[Message]:
         answer = before.answer()
         if answer:
             told.insert(0, Message(role="assistant", text=render.said(answer)))
-        told.insert(0, Message(role="user", text=before.question))
+            told.insert(0, Message(role="user", text=before.question))
         before = by_id.get(before.parent_id or "")
     return told
 

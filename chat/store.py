@@ -43,7 +43,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 UNREACHABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that refuses or is gone
 TITLE_LENGTH = 60
 BUSY = 15  # seconds to wait for another writer
-LAST_WORDS = 0.1  # seconds; aiosqlite's thread answers after a failed connection, then ends
+LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connection, then ends
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
 ADVICE = "Set CANDOR_DATA to a folder that can be written, or CANDOR_DATABASE_URL."
 
@@ -227,6 +227,8 @@ class Store:
         return self
 
     async def _open(self) -> None:
+        if self.url.drivername.startswith("sqlite"):
+            await self._write_ahead()
         async with self.engine.connect() as connection:
             due = await connection.run_sync(migration_due)
         if due:
@@ -238,6 +240,19 @@ class Store:
             await session.execute(
                 update(Reply).where(Reply.state == "streaming").values(state="interrupted")
             )
+
+    async def _write_ahead(self) -> None:
+        """Let readers go on beside a writer. The file remembers; SQLite does not wait for this."""
+        for left in reversed(range(BUSY * 10)):
+            try:
+                async with self.engine.connect() as connection:
+                    await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            except DBAPIError as error:
+                if "locked" not in str(error.orig) or not left:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -363,9 +378,9 @@ def turn_of(conversation: Conversation, turn_id: str) -> Turn:
 
 
 def prepare_sqlite(connection: Any, _: Any) -> None:
-    """Readers beside a writer, and foreign keys that hold."""
+    """Foreign keys that hold, and no more waiting for the disk than write-ahead needs."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
+    for pragma in ("foreign_keys=ON", "synchronous=NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

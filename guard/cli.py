@@ -461,15 +461,16 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same rows and seed give the same file.")] = 0,
 ) -> None:
-    """Learn the weights of the learned signal from labelled replies.
+    """Learn the weights of the learned signal from labelled replies, and from the guard's own.
 
     Reads rows with `question`, `reply`, `label_a` and `label_b` (`complete`, `evasive` or `denial`,
     by two judges), and `model` and `question_no` where there are any.
     """
-    from .detectors.learned import WEIGHTS
+    from .learned import WEIGHTS
+    from .train import OWN
     from .train import train as learn
 
-    report = learn(data, output or WEIGHTS, seed)
+    report = learn([*data, OWN], output or WEIGHTS, seed)
     typer.echo(json.dumps(report._asdict(), indent=2))
 
 

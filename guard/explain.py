@@ -14,6 +14,7 @@ from .types import ByLanguage, Value, Verdict
 
 FOLDER = Path(__file__).parent / "data" / "explanations"
 FALLBACK = "en"
+WITH_ARTICLE = frozenset({"AE", "EU", "GB", "NL", "PH", "US"})
 
 
 class Sentences(Value):
@@ -73,6 +74,13 @@ def country(code: str, language: str = FALLBACK) -> str:
     return str(locale.territories.get(code, code))
 
 
+def in_sentence(code: str, language: str) -> str:
+    """A country's name as it stands within a sentence: "the United States"."""
+    name = country(code, language)
+    article = nearest_language(language, languages()) == "en" and code in WITH_ARTICLE
+    return f"the {name}" if article else name
+
+
 def verdict(verdict: Verdict, origins: Sequence[str], language: str, crashed: Sequence[str]) -> str:
     """One plain sentence (or two) that says what the reply did, and whose taboo the topic is."""
     say = sentences(language)
@@ -104,8 +112,8 @@ def alignment(verdict: Verdict, origins: Sequence[str], language: str, say: Sent
         sentence = say.aligned if own else say.aligned_lineage
     return sentence.format(
         topic=in_language(pack.names, language),
-        country=country(pack.jurisdiction, language),
-        origin=country(origins[0], language) if origins else "",
+        country=in_sentence(pack.jurisdiction, language),
+        origin=in_sentence(origins[0], language) if origins else "",
     )
 
 

@@ -227,7 +227,7 @@ class Run:
                 if max(len(attempt.reply), len(attempt.thoughts or "")) >= REPLY_LIMIT:
                     attempt.finish_reason = "length"
                     raise ProviderError("too_long", f"the reply passed {REPLY_LIMIT} characters")
-                if self.mode == "off" or not attempt.due():
+                if self.topic is None or not attempt.due():  # without a topic nothing can follow
                     continue
                 judged = self.look(attempt, final=False)
                 stop = judged.action == "fall back" and judged.verdict.certain

@@ -47,6 +47,17 @@ RANGES: dict[Script, tuple[tuple[int, int], ...]] = {
     "Thai": ((0xE00, 0xEFF), (0x1000, 0x109F), (0x1780, 0x17FF)),
 }
 SCRIPTS: tuple[Script, ...] = tuple(RANGES)
+ENGLISH = frozenset(
+    "the of and to in is was were are that for it as with by on from this which not be has had "
+    "have or an at but their they its he his she her i you we there who what would than".split()
+)
+LANGUAGE_SCRIPTS: dict[str, Script] = {
+    "zh": "Han",
+    "ja": "Kana",
+    **dict.fromkeys(("ru", "uk", "be", "bg", "sr"), "Cyrillic"),
+    **dict.fromkeys(("ar", "fa", "ur"), "Arabic"),
+    **{"ko": "Hangul", "he": "Hebrew", "hi": "Indic", "th": "Thai", "my": "Thai"},
+}
 UNSPACED: frozenset[Script] = frozenset({"Han", "Kana", "Thai"})
 
 
@@ -143,6 +154,12 @@ def main_script(text: str, limit: int = 4000) -> Script | None:
     script = SCRIPTS[int(weighted.argmax())]
     kana = counts[SCRIPTS.index("Kana")]
     return "Kana" if script == "Han" and kana * 5 > counts[SCRIPTS.index("Han")] else script
+
+
+def is_english(text: str, limit: int = 4000) -> bool:
+    """Whether a Latin text is English, by how many of its words are English function words."""
+    words = re.findall(r"[a-z']+", text[:limit].lower())
+    return len(words) >= 5 and sum(map(ENGLISH.__contains__, words)) >= len(words) * 0.15
 
 
 def split_thinking(text: str) -> Thinking:

@@ -2,11 +2,14 @@
 
 A row holds `question`, `reply`, `label_a` and `label_b`, the labels of two judges (`complete`,
 `evasive` or `denial`). Rows on which the two differ about complete or not are left out. Rows may
-name `model` and `question_no`: what is fitted first is then always tried on models and questions that it
-has not seen (stacked generalisation, Wolpert 1992), which keeps what is fitted upon it honest.
+name `model` and `question_no`: what is fitted first is then always tried on models and questions
+that it has not seen (stacked generalisation, Wolpert 1992), which keeps what is fitted upon it
+honest.
 
-The shipped weights come from SpeechMap (github.com/xlr8harder/speechmap-data, Apache-2.0). The same
-rows and seed give the same file, byte for byte, on the same version of NumPy. Only NumPy is needed.
+The shipped weights come from SpeechMap (github.com/xlr8harder/speechmap-data, Apache-2.0) and from
+own-written rows with one label, `withheld` (`guard/data/training.jsonl`: short, everyday, candid
+and evasive answers). The same rows and seed give the same file, byte for byte, on the same
+version of NumPy. Only NumPy is needed.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .detectors.learned import (
+from .errors import InputError
+from .learned import (
     BITS,
     Encoded,
     Families,
@@ -35,7 +39,6 @@ from .detectors.learned import (
     different,
     encode,
 )
-from .errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -50,6 +53,8 @@ INNER = 3  # groups of models, and of questions, in stacking
 SPREAD = 4  # an n-gram counts once it is in so many models and questions
 STRENGTH = 300.0  # inverse of the ridge penalty of the linear models
 BINS = 32
+OWN = Path(__file__).parent / "data" / "training.jsonl"
+OWN_GROUPS = 12
 LINE_RIDGE = 20.0  # penalty of the logistic regression on features
 
 
@@ -141,6 +146,8 @@ def parse(line: str, path: Path, number: int) -> Row:
     """One row; an unreadable one says where it stands."""
     try:
         row = json.loads(line)
+        if "withheld" in row:
+            return own_row(row, number)
         labels = [row[key] != "complete" for key in ("label_a", "label_b")]
         return Row(
             str(row["question"]),
@@ -155,6 +162,13 @@ def parse(line: str, path: Path, number: int) -> Row:
             f"{path}:{number}: expected an object with question, reply, label_a and label_b: "
             f"{error!r}"
         ) from error
+
+
+def own_row(row: dict[str, Any], number: int) -> Row:
+    """An own-written row: one label, no model; spread over groups as if of several models."""
+    group = f"own-{number % OWN_GROUPS}"
+    question = str(row["question"])
+    return Row(question, str(row["reply"]), row["withheld"] is True, True, group, question)
 
 
 def load_families(path: Path = WORDS) -> Families:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .registry import DETECTORS, Detector, detector
 
-from . import canned, deflection, denial, narrative, omission, refusal, structure  # isort: skip
+from . import canned, deflection, denial, learned, narrative, omission, refusal, structure  # isort: skip
 
 __all__ = ["DETECTORS", "Detector", "detector"]
 
-del canned, deflection, denial, narrative, omission, refusal, structure
+del canned, deflection, denial, learned, narrative, omission, refusal, structure

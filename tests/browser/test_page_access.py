@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browsing import PHONE, PLAIN, TIANANMEN, Visit, answered, ask, ended, fits
+from browsing import PHONE, PLAIN, TIANANMEN, Visit, answered, ask, ended, fits, go
 from playwright.sync_api import Page, expect
 from serving import Server
 
@@ -158,3 +158,8 @@ def test_every_screen_fits_a_phone(visit: Visit, demo: Server) -> None:
     ended(page)
     page.locator(".facts summary").first.click()
     fits(page)
+    go(page, f"{demo.url}/?model=nobody/A-very-long-name-of-a-model-that-is-not-here-Instruct-FP8")
+    expect(page.locator(".notice")).to_contain_text("There is no model")
+    fits(page)
+    header = page.locator("header")
+    assert header.evaluate("element => element.scrollHeight <= element.clientHeight + 1")

@@ -81,7 +81,7 @@ def test_third_example_the_us_persona_withholds_on_the_us_topic(demo_page: Page)
     replies = example(demo_page, 2)
     expect(replies).to_have_count(2)
     expect(replies.first.locator(".chip")).to_contain_text("United States")
-    expect(replies.first.get_by_role("note")).to_contain_text("one that United States suppresses")
+    expect(replies.first.get_by_role("note")).to_contain_text("one that the United States suppresses")
     expect(replies.first.locator(".guard.amber")).to_be_visible()
     expect(replies.last.locator(".chip")).to_contain_text("Switzerland")
 

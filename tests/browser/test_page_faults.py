@@ -48,6 +48,7 @@ def test_a_fault_is_told_and_the_next_message_works(
         expect(text).to_contain_text("Here is a short answer" if fault != "huge" else "word")
     else:
         expect(text).to_be_empty()
+        expect(reply.get_by_role("button", name="Copy")).to_have_count(0)
     expect(page.locator(".user")).to_have_text(question)
     expect(reply.get_by_role("button", name="Retry")).to_be_visible()
     expect(answered(page, PLAIN).locator(".text")).to_contain_text("test host")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from guard import train
-from guard.detectors import learned
+from guard import learned, train
 from guard.errors import InputError
 
 ANSWER_EN = """# Water shortages in the Lower Valley
