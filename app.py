@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 
@@ -15,6 +16,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "httpx2", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    gc.disable()  # half a second of collecting at the start, where all that is made stays
     try:
         from chat import settings as settings_module
 
@@ -32,6 +34,8 @@ def main() -> int:
         return 2
     import uvicorn
 
+    gc.enable()
+    gc.freeze()
     from chat.announce import announce
 
     announce(settings)

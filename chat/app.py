@@ -21,7 +21,6 @@ from fastapi.staticfiles import StaticFiles
 from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
-from guard.providers.connect import on_offer
 
 from .pages.chat import HEAD, page, theme
 from .routes import Chat, invalid, not_found, router, unreachable
@@ -29,7 +28,7 @@ from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 
-PROVIDERS = "guard.providers.inference"
+PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
 STATIC = Path(__file__).parent / "static"
 
 
@@ -41,20 +40,17 @@ def build(settings: Settings) -> FastAPI:
     """
     models = settings.catalogue()
     connection = settings.connection(models)
-    guard = Guard(on_offer(models, connection), connection)
-    guard.warm_up()
-
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database).open()
-        app.state.chat = Chat(store, guard, can_sign_in=signs_in)
-        # the providers' libraries take a second to import: after the page is up, before a question
-        ready = asyncio.create_task(asyncio.to_thread(importlib.import_module, PROVIDERS))
+        chat = app.state.chat = Chat(store, models, connection, can_sign_in=signs_in)
+        ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         yield
         await ready
-        await app.state.chat.live.close()
+        await chat.live.close()
+        await close_connections()
         await store.close()
 
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -84,6 +80,17 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
+
+
+def get_ready(guard: Guard) -> None:
+    """What takes two seconds and no page needs: done when the page is up, before a question."""
+    importlib.import_module(f"{PROVIDERS}.inference")
+    guard.warm_up()
+
+
+async def close_connections() -> None:
+    """Close what the providers keep open to their hosts."""
+    await importlib.import_module(f"{PROVIDERS}.transport").close_shared_client()
 
 
 async def health() -> dict[str, str]:

@@ -19,9 +19,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from guard import policy
+from guard.catalogue import Catalogue
 from guard.errors import UnknownModel
 from guard.explain import nearest_language
 from guard.pipeline import Guard
+from guard.providers import Connection
+from guard.providers.connect import on_offer
 from guard.types import Message, Mode, ModelSpec
 
 from . import render, texts
@@ -45,14 +48,31 @@ async def from_our_page(x_candor: Annotated[str | None, Header()] = None) -> Non
 
 
 class Chat:
-    """What the routes share: the store, the guard and the running replies."""
+    """What the routes share: the store, the guards and the running replies.
 
-    def __init__(self, store: Store, guard: Guard, *, can_sign_in: bool = False) -> None:
-        self.store, self.guard, self.can_sign_in = store, guard, can_sign_in
+    Where no host is connected, visitors talk to scripted personas; a reader who has signed in
+    brings a token of their own, and is offered the real models.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        models: Catalogue,
+        connection: Connection,
+        *,
+        can_sign_in: bool = False,
+    ) -> None:
+        self.store, self.can_sign_in = store, can_sign_in
         self.live = LiveReplies(store)
+        self.visitors = Guard(on_offer(models, connection), connection)
+        self.signed_in = Guard(models, connection)
+
+    def guard(self, who: Reader) -> Guard:
+        return self.signed_in if who.token else self.visitors
 
     def view(self, who: Reader) -> View:
-        return View(who.language, self.guard.models, self.guard.connection, bool(who.token))
+        guard = self.guard(who)
+        return View(who.language, guard.models, guard.connection, bool(who.token))
 
 
 class Body(BaseModel):
@@ -294,7 +314,7 @@ async def run(
     turn = turn_of(conversation, turn_id)
     view = chat.view(who)
     source = partial(
-        chat.guard.stream,
+        chat.guard(who).stream,
         history(conversation, turn),
         model=spec.id,
         mode=conversation.mode,

@@ -20,7 +20,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    host: str = Field(default="127.0.0.1", alias="HOST")
+    host: str = Field(
+        default="127.0.0.1", validation_alias=AliasChoices("HOST", "GRADIO_SERVER_NAME")
+    )
     port: int = Field(
         default=7860, validation_alias=AliasChoices("PORT", "GRADIO_SERVER_PORT"), ge=0, le=65535
     )

@@ -21,6 +21,7 @@ Script = Literal["Latin", "Han", "Kana", "Hangul", "Cyrillic", "Arabic", "Hebrew
 
 CODES = 0x10000  # folding covers the basic plane; characters above it stay as they are
 APOSTROPHES = "’‘ʼ＇`´′"
+KEYBOARDS = {"ي": "ی", "ك": "ک"}  # Arabic and Persian keyboards write the same letters apart
 QUOTES = "“”„«»‟＂"
 DASHES = "‐‑‒–—−"
 INVISIBLE = re.compile(
@@ -89,6 +90,8 @@ def folded_character(character: str) -> str:
             return plain
     if character.isspace():
         return " "
+    if character in KEYBOARDS:
+        return KEYBOARDS[character]
     if "\uac00" <= character <= "\ud7a3":
         return character  # Hangul syllables decompose into letters, not into letter and accent
     base = unicodedata.normalize("NFKD", character)

@@ -5,7 +5,7 @@ A pack is one file, `data/topics/<JURISDICTION>/<topic>.yaml`. Matching lives in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from . import yaml_file
 from .errors import ConfigError
+from .kept import kept
 from .types import ByLanguage, Country, Fact, Language, Value, Word, WordsByLanguage
 
 FOLDER = Path(__file__).parent / "data" / "topics"
@@ -95,14 +96,20 @@ def load(folder: Path = FOLDER) -> dict[str, Pack]:
     Raises:
         ConfigError: a pack is wrong, or two share an id.
     """
+    files = sorted(folder.glob("*/*.yaml"))
+    if not files:
+        raise ConfigError("holds no topic packs", file=folder)
+    return {pack.id: pack for pack in kept(folder, files, Pack, lambda: parse(files))}
+
+
+def parse(files: Sequence[Path]) -> list[Pack]:
+    """The packs in the files; a file's name and folder are its id and jurisdiction."""
     packs: dict[str, Pack] = {}
-    for path in sorted(folder.glob("*/*.yaml")):
+    for path in files:
         pack = yaml_file.load(path, Pack, id=path.stem, jurisdiction=path.parent.name)
         if pack.id in packs:
             raise ConfigError(
                 f"topic id {pack.id!r} is taken by {packs[pack.id].jurisdiction}", file=path
             )
         packs[pack.id] = pack
-    if not packs:
-        raise ConfigError("holds no topic packs", file=folder)
-    return packs
+    return list(packs.values())
