@@ -271,6 +271,18 @@ async def show(id_: str, turn_id: str, body: Show, who: Who, chat: Shared) -> di
     return {"thread": await drawn(render.thread, conversation, view, [])}
 
 
+@router.get("/conversations/{id_}/replies/{reply_id}")
+async def reply(
+    reply_id: str, conversation: Annotated[Conversation, Depends(owned)]
+) -> dict[str, str]:
+    """A reply's words as the model wrote them, to copy."""
+    for turn in conversation.turns:
+        for each in turn.replies:
+            if each.id == reply_id:
+                return {"markdown": render.said(each)}
+    raise NotFound(reply_id)
+
+
 @changing.post("/conversations/{id_}/replies/{reply_id}/rate")
 async def rate(id_: str, reply_id: str, body: Rate, who: Who, chat: Shared) -> dict[str, Any]:
     """Keep what the reader thinks of a reply, and of the guard's verdict on it."""

@@ -179,18 +179,6 @@ def sentence_ends(text: str, start: int = 0) -> Iterator[int]:
         yield match.end()
 
 
-def sentence_around(text: str, span: Span) -> Span:
-    """The sentence that holds `span`."""
-    head = max((end for end in sentence_ends(text[: span.start])), default=0)
-    following = SENTENCE_END.search(text, max(span.end - 1, 0))
-    tail = following.end() if following else len(text)
-    while head < span.start and text[head].isspace():
-        head += 1
-    while tail > span.end and text[tail - 1].isspace():
-        tail -= 1
-    return Span(head, tail)
-
-
 def quotations(text: str) -> list[Span]:
     """The parts that quote somebody else: quotation marks and Markdown block quotes."""
     found = [Span(*m.span()) for pattern in (QUOTED, BLOCK_QUOTE) for m in pattern.finditer(text)]

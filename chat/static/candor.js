@@ -231,7 +231,10 @@ const acts = {
   bad: (element) => rate(element, { feedback: element.getAttribute("aria-pressed") === "true" ? null : "bad" }),
   "not-withheld": (element) => rate(element, { not_withheld: true }),
   withheld: (element) => rate(element, { not_withheld: false }),
-  copy: (element) => copy(element, element.closest("[data-reply]").querySelector(".text").innerText),
+  copy: async (element) => {
+    const reply = await attempt(() => api(conversationPath(`/replies/${element.closest("[data-reply]").dataset.reply}`)));
+    if (reply) await copy(element, reply.markdown);
+  },
   "copy-question": (element) => copy(element, element.closest(".asked").querySelector(".user").innerText),
   edit: (element) => editing(element, true),
   cancel: (element) => editing(element, false),

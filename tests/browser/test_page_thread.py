@@ -104,6 +104,15 @@ def test_copy_takes_the_words_of_the_reply_and_of_the_question(page: Page) -> No
     assert clipboard(page) == TIANANMEN
 
 
+def test_copy_takes_the_markdown_as_the_model_wrote_it(page: Page) -> None:
+    reply = answered(page, "In how many ways can I count words? Please show markdown.")
+    reply.get_by_role("button", name="Copy").click()
+    expect(reply.get_by_role("button", name="Copied")).to_be_visible()
+    copied = clipboard(page)
+    assert "**bold**" in copied
+    assert "```python" in copied
+
+
 def test_like_and_dislike_toggle_and_are_kept(page: Page) -> None:
     reply = answered(page, PLAIN)
     good = reply.get_by_role("button", name="Good")

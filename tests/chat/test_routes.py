@@ -605,3 +605,16 @@ def test_a_model_that_is_gone_from_the_catalogue_leaves_its_replies_readable(
     answer = page.post(f"/conversations/{id_}/turns/{turn}/retry")
     assert answer.status_code == 422
     assert "gone/away" in detail(answer)
+
+
+def test_a_replys_markdown_is_only_for_its_reader(page: Page, stranger: Page) -> None:
+    asked = page.ask(SOUP)
+    conversation = asked["conversation"]
+    list(page.listen(conversation))
+    thread = page.state(conversation)["thread"]
+    reply = re.search(r'data-reply="(\w+)"', thread)
+    assert reply is not None
+    path = f"/candor/conversations/{conversation}/replies/{reply[1]}"
+    assert page.http.get(path).json()["markdown"].strip()
+    assert stranger.http.get(path).status_code == 404
+    assert page.http.get(f"{path}x").status_code == 404

@@ -157,15 +157,6 @@ def test_sentence_ends(string: str, sentences: list[str]) -> None:
     assert [string[a:b].strip() for a, b in itertools.pairwise([0, *ends])] == sentences
 
 
-@given(st.data(), ANY.filter(bool))
-def test_the_sentence_around_a_span_holds_it(data: st.DataObject, string: str) -> None:
-    start = data.draw(st.integers(0, len(string) - 1))
-    end = data.draw(st.integers(start + 1, len(string)))
-    around = text.sentence_around(string, Span(start, end))
-    assert around.start <= start
-    assert end <= around.end <= len(string)
-
-
 # quotations
 
 
