@@ -6,7 +6,7 @@ const scroll = root.querySelector(".scroll");
 const box = root.querySelector(".box");
 const question = root.querySelector("#candor-question");
 const models = root.querySelector("dialog.models");
-const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true };
+const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
 applyTheme();
 root.addEventListener("click", onClick);
@@ -172,7 +172,14 @@ function busy(running) {
 }
 
 const nearEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
-function toEnd(force = false) { if (force || state.following) { scroll.scrollTop = scroll.scrollHeight; state.following = true; } }
+// Text may come between a reader's scrolling and its event: what counts is where they are now.
+const movedUp = () => scroll.scrollTop < Math.min(state.top, scroll.scrollHeight - scroll.clientHeight) - 4;
+function toEnd(force = false) {
+  if (movedUp()) state.following = false;
+  if (!force && !state.following) return;
+  scroll.scrollTop = scroll.scrollHeight;
+  Object.assign(state, { top: scroll.scrollTop, following: true });
+}
 
 // --- what the reader does ------------------------------------------------------------------------
 
