@@ -35,7 +35,7 @@ from starlette.routing import Route
 
 PACE = 0.001  # seconds between two pieces of a reply
 RETRY_AFTER = "7"
-HUGE = 10_000_000  # characters
+HUGE = 50_000_000  # characters; far more than the buffers between two processes hold
 OTHER_MODEL = "someone-else/Small-1B"
 SUBJECTS = {
     "tiananmen": r"tiananmen|天安[门門]|六四|8964|june fourth|beijing in june 1989|1989年6月北京",

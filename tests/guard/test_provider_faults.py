@@ -322,6 +322,7 @@ async def test_a_reply_that_the_guard_stops_is_not_read_on(host: replies.Host) -
 async def test_a_huge_reply_is_ended_at_the_limit(host: replies.Host) -> None:
     events = await ask(guard_of(host, "fault/huge"))
     assert len(text_of(events)) == REPLY_LIMIT
+    assert host.asked[0].sent < replies.HUGE / 10_000
     (final,) = [e for e in events if isinstance(e, Judged) and e.final]
     assert final.verdict.status == "clean"
 
