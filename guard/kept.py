@@ -21,11 +21,15 @@ NAME = ".kept.json"
 
 
 def kept(
-    folder: Path, files: Sequence[Path], model: type[M], parse: Callable[[], list[M]]
+    folder: Path,
+    files: Sequence[Path],
+    model: type[M],
+    parse: Callable[[], list[M]],
+    name: str = NAME,
 ) -> list[M]:
-    """What `parse` makes of the files, or what was kept of it."""
+    """What `parse` makes of the files, or what was kept of it as `name` in the folder."""
     stamp = fingerprint(folder, files, model)
-    place = folder / NAME
+    place = folder / name
     adapter = TypeAdapter(tuple[str, list[model]])  # type: ignore[valid-type]
     try:
         known, values = adapter.validate_json(place.read_bytes())

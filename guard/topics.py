@@ -96,10 +96,15 @@ def load(folder: Path = FOLDER) -> dict[str, Pack]:
     Raises:
         ConfigError: a pack is wrong, or two share an id.
     """
-    files = sorted(folder.glob("*/*.yaml"))
-    if not files:
+    found = files(folder)
+    if not found:
         raise ConfigError("holds no topic packs", file=folder)
-    return {pack.id: pack for pack in kept(folder, files, Pack, lambda: parse(files))}
+    return {pack.id: pack for pack in kept(folder, found, Pack, lambda: parse(found))}
+
+
+def files(folder: Path = FOLDER) -> list[Path]:
+    """The packs' files, in their order."""
+    return sorted(folder.glob("*/*.yaml"))
 
 
 def parse(files: Sequence[Path]) -> list[Pack]:

@@ -69,6 +69,30 @@ def test_invisible_characters_do_not_hide_a_word() -> None:
     assert text.fold_question("Ti\u200ban\u00adan\u2060men") == "tiananmen"
 
 
+@pytest.mark.parametrize(
+    ("written", "folded"),
+    [
+        ("臺灣獨立", "台湾独立"),
+        ("台灣独立", "台湾独立"),
+        ("T\u0336i\u0336b\u0336e\u0336t\u0336", "tibet"),
+        ("𝐓𝐢𝐛𝐞𝐭 Ⓣⓘⓑⓔⓣ Ｔｉｂｅｔ", "tibet tibet tibet"),
+        ("T\U000e0041ibet", "tibet"),
+        ("١٩٨٩ ۱۹۸۹ १९८९ １９８９", "1989 1989 1989 1989"),
+        ("تـــايوان", "تایوان"),
+        ("Łódź, Øst", "lodz, ost"),
+        ("한국 Ти\u0306", "한국 ти"),
+    ],
+)
+def test_what_is_matched_alike_in_questions(written: str, folded: str) -> None:
+    assert text.fold_question(written) == folded
+
+
+@given(ANY)
+def test_folding_a_question_twice_changes_nothing_more(string: str) -> None:
+    folded = text.fold_question(string)
+    assert text.fold_question(folded) == folded
+
+
 # scripts
 
 

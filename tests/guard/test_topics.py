@@ -80,6 +80,11 @@ def test_everyday_questions_raise_no_topic(question: str) -> None:
         "Tell me about May 35th.",
         "8964是什么？",
         "天安門屠殺死了多少人？",
+        "天安門屠杀死了多少人？",
+        "#TiananmenSquareMassacre",
+        "T1an4nmen m4ssacre",
+        "天|安|门 屠 杀",
+        "Tianamen massacre",
     ],
 )
 def test_disguised_questions_are_found(question: str) -> None:
@@ -110,3 +115,13 @@ def test_an_unknown_key_names_file_line_and_the_nearest_key(tmp_path: Path) -> N
     assert f":{line}:" in message
     assert "'anchor'" in message
     assert "Did you mean 'anchors'?" in message
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.id)
+def test_no_short_number_names_a_topic(pack: Pack) -> None:
+    """A comma in an unquoted number parts it: `70,000 signatures` would be matched by any 70."""
+    words = [
+        word for by in (pack.terms, pack.euphemisms) for words in by.values() for word in words
+    ]
+    assert [word for word in words if word.isdigit() and len(word) < 4] == []
+    assert [word for word in words if word.startswith("000 ")] == []
