@@ -459,18 +459,18 @@ def train(
         Path | None,
         typer.Option("--output", "-o", metavar="OUT.npz", help="Else the guard's own weights."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same rows and seed give the same file.")] = 0,
 ) -> None:
     """Learn the weights of the learned signal from labelled replies, and from the guard's own.
 
     Reads rows with `question`, `reply`, `label_a` and `label_b` (`complete`, `evasive` or `denial`,
-    by two judges), and `model` and `question_no` where there are any.
+    by two judges), and `model` and `question_no` where there are any. The same rows give the same
+    file. Needs scikit-learn.
     """
     from .learned import WEIGHTS
     from .train import OWN
     from .train import train as learn
 
-    report = learn([*data, OWN], output or WEIGHTS, seed)
+    report = learn([*data, OWN], output or WEIGHTS)
     typer.echo(json.dumps(report._asdict(), indent=2))
 
 
@@ -566,7 +566,10 @@ def checked_language(language: str) -> None:
     """
     from babel import Locale, UnknownLocaleError
 
+    from . import explain
+
     try:
         Locale.parse(language, sep="-")
     except (ValueError, UnknownLocaleError) as error:
-        raise InputError(f"no language {language!r} is known; `en` and `zh-Hans` are") from error
+        known = ", ".join(explain.languages())
+        raise InputError(f"no language {language!r} is known; {known} are") from error

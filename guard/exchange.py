@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
-from . import text, topics, yaml_file
-from .phrases import Hit, PhraseIndex
+from . import learned, tasks, text, topics, yaml_file
+from .kept import kept
+from .phrases import Entries, Hit, PhraseIndex
 from .types import Country, Span, TopicMatch
 
-FOLDER = Path(__file__).parent / "data" / "phrases"
+DATA = Path(__file__).parent / "data"
+FOLDER = DATA / "phrases"
+T = TypeVar("T")
 Kind = Literal["refusal", "canned", "law", "deflection", "denial", "line"]
 Mark = Literal["anchor", "narrative"]
 SCANNED = 40_000  # characters; a withheld reply shows itself long before
+BORROWED: frozenset[Kind] = frozenset({"deflection", "denial", "line"})
+REFUSING: frozenset[Kind] = frozenset({"refusal", "canned", "law"})
+PREFACE = 90.0  # Latin characters; what comes first says little of what will follow
+REREAD = 1.8  # the learned score is asked for again once a reply has grown by this
 HAN_WEIGHT = 2.5  # Latin characters that one character of an unspaced script stands for
 
 
@@ -45,8 +53,15 @@ class Meaning(NamedTuple):
 @cache
 def phrase_index(folder: Path = FOLDER) -> PhraseIndex[Meaning]:
     """All languages' phrases in one index, read once."""
+    files = sorted(folder.glob("*.yaml"))
+    entries = kept(folder, files, Entries, lambda: [build(files).entries()])[0]
+    return PhraseIndex.of(entries, Meaning)
+
+
+def build(files: Sequence[Path]) -> PhraseIndex[Meaning]:
+    """The index from its files."""
     entries: list[tuple[str, Meaning]] = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in files:
         phrases = yaml_file.load(path, PhraseFile)
         kinds: tuple[Kind, ...] = ("refusal", "canned", "law", "deflection", "denial")
         entries += [(p, Meaning(kind)) for kind in kinds for p in getattr(phrases, kind)]
@@ -68,13 +83,39 @@ def pack_index(topic: str) -> PhraseIndex[tuple[Mark, str]]:
     return PhraseIndex(entries)
 
 
+class Attribution(RootModel[dict[str, tuple[str, ...]]]):
+    """`data/attribution.yaml`: words that report what others say, by language."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+@cache
+def attribution_index() -> PhraseIndex[None]:
+    words = yaml_file.load(DATA / "attribution.yaml", Attribution).root
+    return PhraseIndex((word, None) for by in words.values() for word in by)
+
+
+class Progress(NamedTuple):
+    """What was found in the beginning of a growing reply, so that it is not looked for again.
+
+    `learned` is the length at which the learned score was last worked out, and that score.
+    """
+
+    answer: str
+    folded: str
+    phrases: tuple[Hit[Meaning], ...]
+    marks: tuple[Hit[tuple[Mark, str]], ...]
+    learned: tuple[int, float]
+
+
 @dataclass(frozen=True)
 class Exchange:
     """A question and its reply so far.
 
     `reply` is as the model gave it; `answer` is without a thinking block and begins at `start`.
     `reasoning` is the separate channel, None where there was none. `complete` is False while the
-    reply streams. Spans of detectors are offsets in `answer`.
+    reply streams; `before` is then what the look before this one found. `weights` are those of the
+    learned score, the shipped ones where left out. Spans of detectors are offsets in `answer`.
     """
 
     question: str
@@ -83,6 +124,8 @@ class Exchange:
     finish_reason: str | None = None
     complete: bool = True
     topic: TopicMatch | None = None
+    before: Progress | None = None
+    weights: learned.Learned | None = None
 
     @cached_property
     def thinking(self) -> text.Thinking:
@@ -102,8 +145,21 @@ class Exchange:
         return self.thinking.reasoning if self.reasoning is None else self.reasoning.strip()
 
     @cached_property
+    def tasks(self) -> frozenset[tasks.Task]:
+        """What the question asks for besides facts."""
+        return tasks.asked(self.question)
+
+    @cached_property
+    def earlier(self) -> Progress:
+        """What is known of the beginning; nothing where the reply has become another."""
+        if self.before is None or not self.answer.startswith(self.before.answer):
+            return Progress("", "", (), (), (0, 0.0))
+        return self.before
+
+    @cached_property
     def folded(self) -> str:
-        return text.fold(self.answer[:SCANNED])
+        done = len(self.earlier.folded)
+        return self.earlier.folded + text.fold(self.answer[done:SCANNED])
 
     @cached_property
     def script(self) -> text.Script | None:
@@ -119,22 +175,77 @@ class Exchange:
         return text.quotations(self.answer[:SCANNED])
 
     @cached_property
+    def phrases(self) -> tuple[Hit[Meaning], ...]:
+        """All phrases of `data/phrases`, whoever says them."""
+        return self.found(phrase_index(), self.earlier.phrases)
+
+    @cached_property
     def hits(self) -> dict[Kind, list[Hit[Meaning]]]:
         """Phrases in the model's own voice by kind, in the text's order, none within another."""
         found: dict[Kind, list[Hit[Meaning]]] = {}
-        for hit in phrase_index().find(self.folded):
-            if not self.quoted(hit.span):
+        for hit in self.phrases:
+            if not self.quoted(hit.span) and hit.meaning.kind not in self.borrowed:
                 found.setdefault(hit.meaning.kind, []).append(hit)
         return {kind: outermost(hits) for kind, hits in found.items()}
 
     @cached_property
-    def marks(self) -> list[Hit[tuple[Mark, str]]]:
+    def borrowed(self) -> frozenset[Kind]:
+        """Kinds of phrases that are another's: a state's voice was asked for, a text told anew."""
+        if "office" in self.tasks:
+            return BORROWED
+        if "retell" not in self.tasks:
+            return frozenset()
+        asked = {hit.meaning.kind for hit in phrase_index().find(text.fold(self.question))}
+        return BORROWED | REFUSING if asked & REFUSING else BORROWED
+
+    @cached_property
+    def marks(self) -> tuple[Hit[tuple[Mark, str]], ...]:
         """The topic's anchors and narratives in the answer."""
-        return list(pack_index(self.topic.topic).find(self.folded)) if self.topic else []
+        if self.topic is None:
+            return ()
+        return self.found(pack_index(self.topic.topic), self.earlier.marks)
+
+    @cached_property
+    def anchors(self) -> frozenset[str]:
+        """The anchors of the topic that the answer keeps, by id."""
+        return frozenset(
+            id_ for kind, id_ in (hit.meaning for hit in self.marks) if kind == "anchor"
+        )
+
+    def found(self, index: PhraseIndex[T], known: tuple[Hit[T], ...]) -> tuple[Hit[T], ...]:
+        """All hits of `index`; only what may have changed since `known` is looked at."""
+        settled = len(self.earlier.folded) - index.longest
+        if settled <= 0:
+            return tuple(index.find(self.folded))
+        kept = [hit for hit in known if hit.span.end <= settled]
+        fresh = index.find(self.folded, max(settled - index.longest, 0))
+        return (*kept, *(hit for hit in fresh if hit.span.end > settled))
+
+    @cached_property
+    def learned(self) -> float:
+        """The learned score; of a growing reply, that of a beginning not much shorter."""
+        length, score = self.earlier.learned
+        if not self.complete and len(self.answer) < length * REREAD:
+            return score
+        weights = self.weights or learned.shipped()
+        return weights.score(self.question, self.answer, complete=self.complete)
+
+    @property
+    def progress(self) -> Progress:
+        """What the next look at the growing reply need not find again."""
+        length, score = self.earlier.learned
+        if "learned" in self.__dict__ and len(self.answer) >= length * REREAD:
+            length, score = len(self.answer), self.learned
+        return Progress(self.answer, self.folded, self.phrases, self.marks, (length, score))
 
     def quoted(self, span: Span) -> bool:
         """Whether the span is somebody else's words."""
         return any(q.start <= span.start and span.end <= q.end for q in self.quotes)
+
+    def attributed(self, span: Span) -> bool:
+        """Whether the sentence around the span says that somebody else holds this."""
+        start, end = text.sentence_around(self.answer, span)
+        return next(attribution_index().find(self.folded[start:end]), None) is not None
 
     def position(self, span: Span) -> float:
         """Where the span begins, in Latin characters from the start of the answer."""

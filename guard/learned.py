@@ -5,16 +5,15 @@ the signals. It is made of numbers alone (`guard/data/learned.npz`, written by `
 sentence of the training data is kept. What it does not do: check facts, tell broken language from
 evasion, or read beyond `WINDOW` characters.
 
-Three kinds of features meet in one vector:
+One logistic regression reads two kinds of features:
 
-- counts that any text has: length, lists, numbers, names, words of the question kept, scripts;
-- counts of general words by family (`guard/data/learned.yaml`): apology, praise, criticism …;
-- fitted ones: linear scores over hashed words and pairs (hashing after Weinberger et al. 2009), of
-  the whole reply, its head and its quarters.
+- groups of one to four neighbouring words, hashed (Weinberger et al. 2009), of the whole reply and
+  of its head, each over the root of their number;
+- counts that any text has: length, layout, numbers, names, scripts, words of the question kept, and
+  general words by family (`guard/data/learned.yaml`): apology, praise, criticism …
 
-Two judges read the vector: a logistic regression, and a forest of oblivious trees (as in CatBoost,
-Prokhorenkova et al. 2018) whose leaves are looked up all at once. The mean of their log odds is
-calibrated (Platt 1999). A growing reply has judges of its own, trained on beginnings.
+A growing reply has a judge of its own, trained on beginnings. As the score is a sum over words,
+each word's share in it is known (`shares`).
 
 Words in Latin, Cyrillic or similar script are taken by their first five letters, so that inflected
 forms meet; each Han or Kana character is a word. Lengths are in *units*: one a character, and
@@ -23,6 +22,7 @@ forms meet; each Han or Kana character is a word. Lengths are in *units*: one a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,38 +31,43 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .text import varied_codes
+
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int32]
-Indices = npt.NDArray[np.int64]
+Weights = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
 Hashes = npt.NDArray[np.uint64]
-Codes = npt.NDArray[np.uint32]
+Kinds = npt.NDArray[np.intp]
 Table = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float32]
-Halves = npt.NDArray[np.float16]
 
 WEIGHTS = Path(__file__).parent / "data" / "learned.npz"
-BITS = 18  # of a hash: 262,144 places
+BITS = 17  # of a hash: 131,072 places
 STEM = 5  # letters of a word that count
+LONGEST = 4  # words of a group
 HAN_UNITS = 2.5
 HEAD, MIDDLE, TAIL = 1600, 700, 700  # characters looked at
 WINDOW = HEAD + MIDDLE + TAIL
 QUESTION = 600
-STEPS = (150.0, 300.0, 800.0)  # units; where the beginning of a reply ends, three readings
-END = 250.0  # units of the end
-QUARTERS = 4
+BEGINNING, END = 300.0, 250.0  # units
 CLIP = 4.0  # standard deviations
+LONG_WORD = 15  # letters
 
 # Word characters run from LETTER to DIGIT, so that one comparison tells them.
-OTHER, LETTER, ACCENTED, FOREIGN, CAPITAL, DIGIT, HAN, STOP, BLANK, SYMBOL = range(10)
-UNKNOWN_CODE = 0xFFFF
-NEWLINE = ord("\n")
-PRIME, SPREAD_1, SPREAD_2, STEP = (
-    np.uint64(0x9E3779B97F4A7C15),
-    np.uint64(0xBF58476D1CE4E5B9),
-    np.uint64(0x94D049BB133111EB),
-    np.uint64(0xD6E8FEB86659FD93),
-)
+OTHER, LETTER, ACCENTED, FOREIGN, CAPITAL, DIGIT, HAN = range(7)
+STOP, BLANK, SYMBOL, NEWLINE, STAR, HASH, DASH, QUOTE, BRACKET, PERCENT = range(7, 17)
+SIGNS = {
+    **dict.fromkeys(".!?。！？…", STOP),
+    **dict.fromkeys(" \t\r\u3000\xa0", BLANK),
+    **dict.fromkeys("-•–", DASH),
+    **dict.fromkeys('"“«《「', QUOTE),
+    **dict.fromkeys("(（", BRACKET),
+    **{"\n": NEWLINE, "*": STAR, "#": HASH, "%": PERCENT, "'": LETTER, "’": LETTER},
+}
+KINDS = PERCENT + 1
+KIND_BITS = 24  # an entry of `alphabet` is a lower-case code, and its class above that
+PRIME, SPREAD, STEP = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0xD6E8FEB86659FD93
+POWERS = np.array([pow(PRIME, n, 1 << 64) for n in reversed(range(STEM))], np.uint64)
+LETTERS = np.arange(STEM)
 FAMILIES = (
     "sorry",
     "cannot",
@@ -84,55 +89,23 @@ FAMILIES = (
     "fn_other",
 )
 ASKED = ("ask_create", "ask_list", "ask_against")
-PRAISE, ASSERT, CRITIC, EVIDENCE = (
-    FAMILIES.index(name) + 1 for name in ("praise", "assert", "critic", "evidence")
-)
-FUNCTION_WORDS = tuple(FAMILIES.index(name) + 1 for name in ("fn_en", "fn_fi", "fn_other"))
+PRAISE, ASSERT, CRITIC = (FAMILIES.index(name) + 1 for name in ("praise", "assert", "critic"))
+FUNCTION_WORDS = FAMILIES.index("fn_en") + 1  # this family and all behind it
+ENDINGS = frozenset('.!?。！？"”*)')
 
 
-class Alphabet(NamedTuple):
-    """For each code of the basic plane: its lower case and its class."""
+class Words(NamedTuple):
+    """A text cut into words. `kinds` runs over characters, the others over words.
 
-    lower: Codes
-    kind: Table
-
-
-class Tokens(NamedTuple):
-    """A text cut into words. `codes`, `lower`, `kinds` run over characters, the others over words.
-
-    `grams` are places of groups of one to four neighbouring words; group `i` starts at word `i`.
+    `first` is the class of a word's first character. `groups` has shape (`LONGEST`, words): row `s`
+    holds the places of the groups of `s` + 1 words that begin at each word, 0 where there is none.
     """
 
-    codes: Codes
-    lower: Codes
-    kinds: Table
+    kinds: Kinds
     start: Indices
     length: Indices
-    grams: list[Ints]
-
-    def after(self, character: int) -> Tokens:
-        """The tokens that start at `character` or later, counted anew."""
-        first = int(np.searchsorted(self.start, character))
-        return Tokens(
-            self.codes[character:],
-            self.lower[character:],
-            self.kinds[character:],
-            self.start[first:] - character,
-            self.length[first:],
-            [size[first:] for size in self.grams],
-        )
-
-    def before(self, character: int) -> Tokens:
-        """The tokens, and groups of tokens, that end before `character`."""
-        first = int(np.searchsorted(self.start, character))
-        return Tokens(
-            self.codes[:character],
-            self.lower[:character],
-            self.kinds[:character],
-            self.start[:first],
-            self.length[:first],
-            [size[: max(first - more, 0)] for more, size in enumerate(self.grams)],
-        )
+    first: Kinds
+    groups: Indices
 
 
 class Families(NamedTuple):
@@ -143,26 +116,26 @@ class Families(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """One exchange as numbers: `dense` features, and hashes for the fitted ones.
+    """One exchange as numbers.
 
-    `grams` are places of words, then of pairs of words, `at` the word each starts with, `head` the
-    number of words in the first `STEPS[1]` units, `words` that of all.
+    `counts` are features that any text has. `places` are the reply's `Words.groups`. `head` is how
+    many words the beginning has. `start` is where each word begins in the text that was read.
     """
 
-    dense: Floats
-    grams: Ints
-    at: Ints
+    counts: Floats
+    places: Indices
     head: int
-    words: int
+    start: Indices
 
 
 @cache
-def alphabet() -> Alphabet:
-    """The tables that classify characters."""
-    lower = np.arange(0x10000, dtype=np.uint32)
-    kind = np.zeros(0x10000, np.uint8)
+def alphabet() -> Kinds:
+    """For each code point its lower case, and its class in the bits above."""
+    lower = np.arange(0x110000, dtype=np.intp)
+    kind = np.zeros(0x110000, np.intp)
     kind[0x2C00:0xFF00] = SYMBOL
-    for code in range(0x10000):
+    kind[0xAC00:0xD7A4] = FOREIGN
+    for code in (*range(0x80), *varied_codes()):
         character = chr(code)
         if character.isdecimal():
             kind[code], lower[code] = DIGIT, ord("0")
@@ -175,59 +148,57 @@ def alphabet() -> Alphabet:
     for first, last in ((0x3400, 0x9FFF), (0x3040, 0x30FF), (0xF900, 0xFAFF)):
         kind[first : last + 1] = HAN
     kind[0x300:0x370] = ACCENTED  # combining accents
-    for characters, name in (("'’", LETTER), (".!?。！？…", STOP), (" \t\r\u3000\xa0", BLANK)):
-        kind[[ord(character) for character in characters]] = name
+    kind[[ord(sign) for sign in SIGNS]] = list(SIGNS.values())
     lower[ord("’")] = ord("'")
-    kind[UNKNOWN_CODE] = OTHER
-    return Alphabet(lower, kind)
+    return lower | (kind << KIND_BITS)
 
 
-def tokenize(text: str) -> Tokens:
+def tokenize(text: str) -> Words:
     """Cut `text` into words: runs of letters and digits, and single Han or Kana characters."""
-    table = alphabet()
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    codes = np.minimum(codes, np.uint32(UNKNOWN_CODE))
-    lower, kinds = table.lower[codes], table.kind[codes]
-    word = np.zeros(len(codes) + 2, np.bool_)
-    inside = word[1:-1]
-    np.less(kinds - np.uint8(LETTER), DIGIT, out=inside)  # OTHER wraps around to 255
-    han = kinds == HAN
-    start = np.flatnonzero((inside & ~word[:-2]) | han)
-    length = np.flatnonzero((inside & ~word[2:]) | han) + 1 - start
-    return Tokens(codes, lower, kinds, start, length, word_grams(stems(lower, start, length)))
+    known = alphabet().take(codes.astype(np.intp))
+    kinds = known >> KIND_BITS
+    start, length = runs(kinds)
+    stem = stems(known & ((1 << KIND_BITS) - 1), start, length)
+    return Words(kinds, start, length, kinds.take(start), groups(stem))
 
 
-def starts(grams: list[Ints]) -> Ints:
-    """For each group of words, size after size, the word it starts with."""
-    return np.concatenate([np.arange(len(size), dtype=np.int32) for size in grams])
+def runs(kinds: Kinds) -> tuple[Indices, Indices]:
+    """Where the words begin, and how long they are."""
+    inside = np.zeros(len(kinds) + 2, np.bool_)
+    np.less((kinds - LETTER).view(np.uintp), DIGIT, out=inside[1:-1])  # OTHER wraps around
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    start, length = edges[0::2], edges[1::2] - edges[0::2]
+    han = np.flatnonzero(kinds == HAN)
+    if not len(han):
+        return start, length
+    both = np.concatenate((start, han))
+    order = both.argsort(kind="stable")
+    return both[order], np.concatenate((length, np.ones(len(han), np.intp)))[order]
 
 
-def stems(lower: Codes, start: Indices, length: Indices) -> Hashes:
+def stems(lower: Kinds, start: Indices, length: Indices) -> Hashes:
     """One hash a word, of its first `STEM` letters."""
-    padded = np.zeros(len(lower) + STEM, np.uint64)
-    padded[: len(lower)] = lower
-    hashed = np.zeros(len(start), np.uint64)
-    for place in range(STEM):
-        hashed = hashed * PRIME + padded[start + place] * (length > place)
-    return hashed * SPREAD_1
+    padded = np.concatenate((lower, LETTERS))
+    letters = padded.take(start[:, np.newaxis] + LETTERS)
+    letters *= length[:, np.newaxis] > LETTERS
+    hashed: Hashes = letters.view(np.uint64) @ POWERS
+    return hashed
 
 
-def places(hashed: Hashes) -> Ints:
-    """Mix each hash and keep `BITS` bits (the finaliser of splitmix64, Steele et al. 2014)."""
-    mixed = (hashed ^ (hashed >> np.uint64(31))) * SPREAD_1
-    mixed = (mixed ^ (mixed >> np.uint64(29))) * SPREAD_2
-    return (mixed >> np.uint64(64 - BITS)).astype(np.int32)
+def groups(stem: Hashes) -> Indices:
+    """Places of groups of one to `LONGEST` neighbouring words, as `Words.groups` has them.
 
-
-def word_grams(stem: Hashes, longest: int = 4) -> list[Ints]:
-    """Places of groups of one to `longest` neighbouring words; group `i` starts at word `i`."""
-    sizes, hashed = [stem], stem
-    for size in range(1, longest):
-        hashed = hashed[:-1] * STEP + stem[size:]
-        sizes.append(hashed + np.uint64(size))
-    mixed = places(np.concatenate(sizes))
-    ends = np.cumsum([len(size) for size in sizes]).tolist()
-    return [mixed[end - len(size) : end] for size, end in zip(sizes, ends, strict=True)]
+    A place is the upper `BITS` bits of a hash times an odd constant (Knuth's multiplicative hash).
+    """
+    hashed = np.zeros((LONGEST, len(stem)), np.uint64)
+    hashed[0] = group = stem
+    for more in range(1, min(LONGEST, len(stem))):
+        group = group[:-1] * np.uint64(STEP) + stem[more:]
+        hashed[more, :-more] = group
+    hashed *= np.uint64(SPREAD)
+    hashed >>= np.uint64(64 - BITS)
+    return hashed.view(np.intp)
 
 
 def compile_families(words: dict[str, dict[str, str]]) -> Families:
@@ -237,19 +208,10 @@ def compile_families(words: dict[str, dict[str, str]]) -> Families:
         for number, name in enumerate(names, start=1):
             for entries in words[name].values():
                 for entry in entries.split():
-                    grams = tokenize(entry.replace("_", " ")).grams
-                    place = next(size[0] for size in reversed(grams) if len(size))
+                    found = tokenize(entry.replace("_", " ")).groups
+                    place = found[min(found.shape[1], LONGEST) - 1, 0]
                     table[place] = table[place] or number
     return tables
-
-
-def answer_of(reply: str) -> str:
-    """The reply without its thinking block; nothing where the block is still open."""
-    before, closed, after = reply.rpartition("</think>")
-    if closed:
-        return after.strip()
-    stripped = before.strip() or after.strip()
-    return "" if stripped.startswith("<think>") else stripped
 
 
 def window(answer: str) -> str:
@@ -260,285 +222,191 @@ def window(answer: str) -> str:
     return "\n".join((answer[:HEAD], answer[middle : middle + MIDDLE], answer[-TAIL:]))
 
 
-def encode(question: str, reply: str, families: Families) -> Encoded:
+def encode(question: str, answer: str, families: Families) -> Encoded:
     """Everything about one exchange that needs no fitting."""
-    answer = answer_of(reply)
-    seen = window(answer)
-    asked_text = question[:QUESTION] + "\n"
-    both = tokenize(
-        asked_text + seen
-    )  # at once: most of the time goes into the number of array calls
-    asked, told = both.before(len(asked_text)), both.after(len(asked_text))
-    scale = len(answer) / max(len(seen), 1)
-    first = told.kinds[told.start]
-    words, han = len(first), np.count_nonzero(first == HAN)
-    units = np.cumsum(1.0 + (HAN_UNITS - 1.0) * (told.kinds == HAN))
-    total = float(units[-1]) if len(units) else 0.0
-    cuts = np.searchsorted(units[told.start], (*STEPS, total - END))
-    weight = words - 0.4 * han + 5.0
-    dense = np.concatenate(
-        (
-            question_features(asked, families),
-            build_features(seen, told, units, scale, weight),
-            script_features(asked, told, first),
-            word_features(told, cuts, weight, families.reply),
-            variety_features(told),
-            kept_features(asked, told, cuts, weight, families.reply),
-        )
+    seen, asked_text = window(answer), question[:QUESTION] + "\n"
+    both = tokenize(asked_text + seen)  # at once: the time goes into the number of array calls
+    asked, told = part(both, len(asked_text))
+    han = np.cumsum(told.first == HAN)
+    total = len(seen) + (HAN_UNITS - 1.0) * (int(han[-1]) if len(han) else 0)
+    units = told.start + (HAN_UNITS - 1.0) * han
+    head, late = units.searchsorted((BEGINNING, total - END)).tolist()
+    counts = (
+        *question_counts(asked, families),
+        *layout_counts(seen, told, total, len(answer) / max(len(seen), 1)),
+        *script_counts(asked, told),
+        *family_counts(told, head, families),
+        *kept_counts(asked, told, head, late, families),
     )
-    grams = told.grams[:2]
-    return Encoded(dense, np.concatenate(grams), starts(grams), int(cuts[1]), words)
+    return Encoded(np.array(counts), told.groups, head, told.start)
 
 
-def question_features(asked: Tokens, families: Families) -> Floats:
+def part(words: Words, at: int) -> tuple[Words, Words]:
+    """The words before the character `at`, without groups that reach beyond it, and the rest."""
+    first = int(words.start.searchsorted(at))
+    before = words.groups[:, :first].copy()
+    for more in range(1, LONGEST):
+        before[more, max(first - more, 0) :] = 0
+    return (
+        Words(
+            words.kinds[:at], words.start[:first], words.length[:first], words.first[:first], before
+        ),
+        Words(
+            words.kinds[at:],
+            words.start[first:] - at,
+            words.length[first:],
+            words.first[first:],
+            words.groups[:, first:],
+        ),
+    )
+
+
+def weight_of(words: Words) -> float:
+    """The number of words, a Han character as 0.6 of one; never 0, so that it can divide."""
+    return len(words.start) - 0.4 * int(np.count_nonzero(words.first == HAN)) + 5.0
+
+
+def question_counts(asked: Words, families: Families) -> list[float]:
     """What kind of text is asked for, and how long the question is."""
-    hits = families.question[np.concatenate(asked.grams)]
-    kinds = np.bincount(hits, minlength=len(ASKED) + 1)[1:] > 0
-    han = np.count_nonzero(asked.kinds == HAN)
-    return np.array([*kinds, len(asked.start) - 0.6 * han], np.float64)
+    found = families.question.take(asked.groups).ravel()
+    kinds = np.bincount(found, minlength=len(ASKED) + 1)[1:] > 0
+    return [*kinds.tolist(), weight_of(asked)]
 
 
-def build_features(seen: str, told: Tokens, units: Floats, scale: float, weight: float) -> Floats:
-    """Length, layout, sentences, numbers, names and marks; rates are a hundred words."""
-    size, total = max(len(seen), 1), float(units[-1]) if len(units) else 0.0
-    marks = np.bincount(np.minimum(told.codes, 127), minlength=128).tolist()
-    lines = np.flatnonzero(told.codes[:-1] == NEWLINE)
-    begin = np.bincount(np.minimum(told.codes[lines + 1], 127), minlength=128).tolist()
-    stops = float(np.count_nonzero(told.kinds == STOP))
-    first = min(
-        (at for mark in (". ", "。", "\n") if (at := seen.find(mark)) >= 0), default=len(seen)
-    )
-    number = told.kinds[told.start] == DIGIT
-    numbers = np.count_nonzero(number)
-    capital = told.kinds[told.start] == CAPITAL
-    inner = told.codes[np.maximum(told.start - 1, 0)] == ord(" ")
-    rate = 100.0 / weight
-    end = seen[-60:]
-    return np.array(
-        [
-            np.log1p(total * scale),
-            total,
-            100.0 * marks[NEWLINE] / size,
-            scale * begin[NEWLINE],
-            scale * marks[ord("*")],
-            scale * begin[ord("#")],
-            scale * (begin[ord("-")] + begin[ord("*")] + begin[ord(" ")]),
-            scale * sum(begin[ord("1") : ord("9") + 1]),
-            seen[:1] in ("#", "*"),
-            np.log1p(units[first - 1] if first else 0.0),
-            np.log1p(stops * scale),
-            total / (stops + 1.0),
-            "?" in end or "？" in end,
-            end[-1:] in tuple('.!?。！？"”*)'),
-            end[-1:] in (":", "："),
-            ":" in seen[:300] or "：" in seen[:120],
-            numbers * rate,
-            np.count_nonzero(number & (told.length == 4)) * rate,
-            np.log1p(numbers * scale),
-            np.count_nonzero(capital & inner) * rate,
-            100.0 * np.count_nonzero(told.kinds == CAPITAL) / max(total, 1.0),
-            (marks[ord('"')] + seen.count("“") + seen.count("《")) * rate,
-            (marks[ord("(")] + seen.count("（")) * rate,
-            marks[ord("%")] * rate,
-        ],
-        np.float64,
-    )
+def layout_counts(seen: str, told: Words, total: float, scale: float) -> list[float]:
+    """Length, layout, sentences, numbers, capitals, marks and scripts; rates by hundred words."""
+    rate, share = 100.0 / weight_of(told), 100.0 / max(len(seen), 1)
+    every = np.bincount(told.kinds, minlength=KINDS).tolist()
+    begun = np.bincount(line_starts(told.kinds), minlength=KINDS).tolist()
+    words = np.bincount(told.first, minlength=KINDS).tolist()
+    years = int(np.count_nonzero((told.first == DIGIT) & (told.length == 4)))
+    ends = (at for sign in (". ", "。", "\n") if (at := seen.find(sign)) >= 0)
+    end = seen[-60:].rstrip()
+    return [
+        math.log1p(total * scale),
+        total,
+        share * every[NEWLINE],
+        scale * every[STAR],
+        scale * begun[HASH],
+        scale * (begun[DASH] + begun[STAR] + begun[BLANK]),
+        scale * begun[DIGIT],
+        seen[:1] in ("#", "*"),
+        math.log1p(min(ends, default=len(seen))),
+        math.log1p(every[STOP] * scale),
+        total / (every[STOP] + 1.0),
+        "?" in end or "？" in end,
+        end[-1:] in ENDINGS,
+        end[-1:] in (":", "："),
+        ":" in seen[:300] or "：" in seen[:120],
+        words[DIGIT] * rate,
+        years * rate,
+        math.log1p(words[DIGIT] * scale),
+        words[CAPITAL] * rate,
+        every[QUOTE] * rate,
+        every[BRACKET] * rate,
+        every[PERCENT] * rate,
+        share * (every[ACCENTED] + every[FOREIGN]),
+        share * every[FOREIGN],
+        share * every[SYMBOL],
+    ]
 
 
-def script_features(asked: Tokens, told: Tokens, first: Table) -> Floats:
-    """Scripts and languages of question and reply, and how they mix."""
-    words, size = max(len(first), 1), max(len(told.codes), 1)
-    is_han = first == HAN
-    han = np.count_nonzero(is_han) / words
-    asked_kinds = np.bincount(asked.kinds, minlength=SYMBOL + 1).tolist()
-    asked_han = asked_kinds[HAN] / max(len(asked.start), 1)
-    kinds = np.bincount(told.kinds, minlength=SYMBOL + 1).tolist()
-    plain = words - np.count_nonzero(is_han)
-    long = np.bincount(np.minimum(told.length, 15), minlength=16)
-    return np.array(
-        [
-            han,
-            asked_han,
-            han - asked_han,
-            asked_kinds[ACCENTED] > 0 and not asked_han,
-            100.0 * np.count_nonzero(is_han[1:] != is_han[:-1]) / words,
-            long[2:].sum() / words,
-            min(han, 1.0 - han),
-            100.0 * (kinds[ACCENTED] + kinds[FOREIGN]) / size,
-            100.0 * kinds[FOREIGN] / size,
-            100.0 * kinds[SYMBOL] / size,
-            np.count_nonzero(told.codes == UNKNOWN_CODE),
-            (told.length.sum() - han * words) / max(plain, 1),
-            100.0 * long[15] / words,
-        ],
-        np.float64,
-    )
+def line_starts(kinds: Kinds) -> Kinds:
+    """The classes of the characters that lines but the first begin with."""
+    return kinds.take(np.flatnonzero(kinds[:-1] == NEWLINE) + 1)
 
 
-def word_features(told: Tokens, cuts: Indices, weight: float, table: Table) -> Floats:
-    """Words by family: in all, in the beginnings, at the end, and how the families compare."""
-    grams, at, words = np.concatenate(told.grams), starts(told.grams), len(told.start)
-    family = table[grams]
-    hit = np.flatnonzero(family)
-    family, at, hits = family[hit].astype(np.int64), at[hit].astype(np.int64), grams[hit]
+def script_counts(asked: Words, told: Words) -> list[float]:
+    """How much of question and reply is Han, how they mix, and how long the other words are."""
+    words = max(len(told.start), 1)
+    is_han = told.first == HAN
+    han_words = int(np.count_nonzero(is_han))
+    han, letters = han_words / words, int(told.length.sum()) - han_words
+    asked_han = int(np.count_nonzero(asked.first == HAN)) / max(len(asked.start), 1)
+    mixes = int(np.count_nonzero(is_han[1:] != is_han[:-1])) if han else 0
+    return [
+        han,
+        asked_han,
+        han - asked_han,
+        100.0 * mixes / words,
+        min(han, 1.0 - han),
+        letters / max(words - han_words, 1),
+        100.0 * int(np.count_nonzero(told.length >= LONG_WORD)) / words,
+    ]
+
+
+def family_counts(told: Words, head: int, families: Families) -> list[float]:
+    """Words by family, in all (by hundred words) and in the beginning, and how they lean."""
+    found = families.reply.take(told.groups)
     size = len(FAMILIES) + 1
-    part = np.searchsorted(cuts[:3], at, side="right")
-    early = np.bincount(part * size + family, minlength=4 * size).reshape(4, size).cumsum(axis=0)
-    late = np.bincount(family[at >= cuts[3]], minlength=size)
-    everything = early[3]
-    quarter = at * QUARTERS // max(words, 1)
-    quarters = np.bincount(quarter * size + family, minlength=QUARTERS * size).reshape(
-        QUARTERS, size
-    )
-    critical = (quarters[:, CRITIC] * (100.0 * QUARTERS / weight)).tolist()
-    praising = ((quarters[:, PRAISE] + quarters[:, ASSERT]) * (100.0 * QUARTERS / weight)).tolist()
-    spoken = [everything[name] * (100.0 / weight) for name in FUNCTION_WORDS]
-    return np.concatenate(
-        (
-            everything[1:] * (100.0 / weight),
-            early[:3, 1:-3].ravel(),
-            late[1:-3],
-            [
-                leaning(everything),
-                leaning(early[2]),
-                min(critical),
-                critical[0],
-                critical[-1],
-                min(praising),
-                max(praising),
-                praising[-1],
-                sum(spoken),
-                spoken[0] / (sum(spoken) + 1.0),
-                len(different(hits[family == CRITIC])),
-                len(different(hits[family == EVIDENCE])),
-            ],
-        )
-    )
+    every = np.bincount(found.ravel(), minlength=size)
+    early = np.bincount(found[:, :head].ravel(), minlength=size)
+    rates = every[1:] * (100.0 / weight_of(told))
+    return [
+        *rates.tolist(),
+        *early[1:FUNCTION_WORDS].tolist(),
+        leaning(every),
+        leaning(early),
+        float(rates[FUNCTION_WORDS - 1 :].sum()),
+    ]
 
 
 def leaning(counts: npt.NDArray[np.int64]) -> float:
     """Log ratio of praise and assertion to criticism."""
-    return float(np.log((counts[PRAISE] + counts[ASSERT] + 1.0) / (counts[CRITIC] + 1.0)))
+    return math.log((counts[PRAISE] + counts[ASSERT] + 1.0) / (counts[CRITIC] + 1.0))
 
 
-def different(places: Ints) -> Ints:
-    """The different values among `places`, in order."""
-    ordered = np.sort(places)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+def kept_counts(asked: Words, told: Words, head: int, late: int, families: Families) -> list[float]:
+    """How many words of the question (pairs, in Han) the reply takes up: in all, early and late.
 
-
-def variety_features(told: Tokens) -> Floats:
-    """How rich the wording is, and how much of it repeats."""
-    words, triples = len(told.start), told.grams[2]
-    distinct = len(different(told.grams[0]))
-    repeated = 1.0 - len(different(triples)) / max(len(triples), 1)
-    return np.array([distinct / max(words, 1) ** 0.8, np.log1p(distinct), repeated], np.float64)
-
-
-def kept_features(
-    asked: Tokens, told: Tokens, cuts: Indices, weight: float, table: Table
-) -> Floats:
-    """How many words of the question (pairs, in Han) the reply takes up, in all and by part."""
-    if np.count_nonzero(asked.kinds == HAN) > 0.3 * len(asked.start):
-        wanted, given = different(asked.grams[1]), told.grams[1]
-    else:
-        content = asked.grams[0][asked.length > 3]
-        family = table[content]
-        wanted = different(content[(family < FUNCTION_WORDS[0]) | (family > FUNCTION_WORDS[-1])])
-        given = told.grams[0]
-    if not len(wanted) or not len(given):
-        return np.zeros(6)
-    nearest = np.minimum(np.searchsorted(wanted, given), len(wanted) - 1)
-    at = np.flatnonzero(wanted[nearest] == given)
-    which = nearest[at]
-    first, last = np.full(len(wanted), len(given)), np.full(len(wanted), -1)
-    first[which[::-1]], last[which] = at[::-1], at  # of equal indices, the last assignment stays
-    parts = [np.count_nonzero(first < cut) for cut in (len(given), *cuts[:3])]
-    late = np.count_nonzero((last >= cuts[3]) & (last >= 0))
-    return np.append(np.array([*parts, late]) / len(wanted), 100.0 * len(at) / weight)
-
-
-def linear(weights: Halves, places: Ints) -> float:
-    """Sum of the weights of the different places, over the root of how many there are."""
-    once = different(places)
-    return float(weights[once].sum(dtype=np.float64) / np.sqrt(max(len(once), 1)))
+    Then how often.
+    """
+    pairs = 2 * int(np.count_nonzero(asked.first == HAN)) > len(asked.first)
+    content = asked.groups[1] if pairs else asked.groups[0][asked.length > 3]
+    wanted = content[families.reply.take(content) < FUNCTION_WORDS]
+    if not len(wanted):
+        return [0.0] * 4
+    which, at = np.nonzero(wanted[:, np.newaxis] == told.groups[1 if pairs else 0])
+    kept = (which, which[at < head], which[at >= late])
+    taken_up = [len(set(each.tolist())) / len(wanted) for each in kept]
+    return [*taken_up, 100.0 * len(at) / weight_of(told)]
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """Weights by place: `body` for all of the reply, `head` for its first `STEPS[1]` units."""
+class Judge:
+    """A logistic regression. `body` and `head` are weights by place, 0 at place 0.
 
-    body: Halves
-    head: Halves
-
-    def features(self, encoded: Encoded) -> Floats:
-        """Linear scores of the whole, the head, and the first, lowest, highest and last quarter."""
-        words = max(encoded.words, 1)
-        quarter = np.minimum(encoded.at * QUARTERS // words, QUARTERS - 1)
-        sums = np.bincount(quarter, self.body[encoded.grams].astype(np.float64), minlength=QUARTERS)
-        parts = sums / np.sqrt(np.maximum(np.bincount(quarter, minlength=QUARTERS), 1))
-        whole = linear(self.body, encoded.grams)
-        head = linear(self.head, encoded.grams[encoded.at < encoded.head])
-        return np.array([whole, head, parts[0], parts.min(), parts.max(), parts[-1]])
-
-
-@dataclass(frozen=True)
-class Forest:
-    """Oblivious trees: all nodes of a level share one question, `value[feature] > threshold`.
-
-    `feature` and `threshold` have shape (trees, depth), `leaf` (trees, 2**depth); `base` is the log
-    odds before the first tree.
+    `mean`, `scale` and `weight` are of the counts, which are read in standard deviations from their
+    mean, cut at `CLIP`. `base` is the log odds of a text that has nothing of all that.
     """
 
-    feature: Ints
-    threshold: npt.NDArray[np.float32]
-    leaf: npt.NDArray[np.float32]
-    base: float
-
-    def margins(self, values: Values) -> Floats:
-        """Log odds, one a row of `values`, which has shape (rows, features)."""
-        trees, depth = self.feature.shape
-        bits = values[:, self.feature.ravel()] > self.threshold.ravel()
-        index = bits.reshape(len(values), trees, depth) @ (1 << np.arange(depth))
-        sums: Floats = self.leaf[np.arange(trees), index].sum(axis=1, dtype=np.float64)
-        return self.base + sums
-
-
-@dataclass(frozen=True)
-class Line:
-    """Logistic regression on features in standard deviations from their mean, cut at `CLIP`."""
-
+    body: Weights
+    head: Weights
     mean: Floats
     scale: Floats
     weight: Floats
     base: float
 
-    def standard(self, values: Values) -> Floats:
-        """`values` as the regression reads them, same shape."""
-        return np.clip((values - self.mean) / self.scale, -CLIP, CLIP)
+    def margin(self, encoded: Encoded) -> float:
+        """Log odds."""
+        counted = float(standard(encoded.counts, self.mean, self.scale) @ self.weight)
+        early = encoded.places[:, : encoded.head]
+        spelled = mean_of(self.body.take(encoded.places)) + mean_of(self.head.take(early))
+        return self.base + counted + spelled
 
-    def margins(self, values: Values) -> Floats:
-        """Log odds, one a row of `values`, which has shape (rows, features)."""
-        return self.base + self.standard(values) @ self.weight
+    def probability(self, encoded: Encoded) -> float:
+        """The logistic function of the log odds."""
+        return 1.0 / (1.0 + math.exp(-min(max(self.margin(encoded), -30.0), 30.0)))
 
 
-@dataclass(frozen=True)
-class Judge:
-    """Forest and line together, calibrated by `slope` and `offset`."""
+def standard(counts: Floats, mean: Floats, scale: Floats) -> Floats:
+    """Counts as the regression reads them; any shape whose last axis is the features."""
+    return np.minimum(np.maximum((counts - mean) / scale, -CLIP), CLIP)
 
-    forest: Forest
-    line: Line
-    slope: float = 1.0
-    offset: float = 0.0
 
-    def margins(self, values: Values) -> Floats:
-        """Mean log odds of the two before calibration, one a row."""
-        return 0.5 * (self.forest.margins(values) + self.line.margins(values))
-
-    def probability(self, values: Values) -> float:
-        """Calibrated probability for one row."""
-        margin = float(self.margins(values[np.newaxis])[0])
-        return float(1.0 / (1.0 + np.exp(-np.clip(self.slope * margin + self.offset, -30.0, 30.0))))
+def mean_of(weights: Weights) -> float:
+    """The sum of weights over the root of their number."""
+    return float(weights.sum()) / math.sqrt(max(weights.size, 1))
 
 
 @dataclass(frozen=True)
@@ -546,15 +414,13 @@ class Learned:
     """Everything that scoring needs."""
 
     families: Families
-    fitted: Fitted
     whole: Judge
     growing: Judge
 
-    def score(self, question: str, reply: str, *, complete: bool = True) -> float:
-        """Probability from 0 to 1 that `reply` withholds, or, if not `complete`, is going to."""
-        encoded = encode(question, reply, self.families)
-        values = np.concatenate((encoded.dense, self.fitted.features(encoded))).astype(np.float32)
-        return (self.whole if complete else self.growing).probability(values)
+    def score(self, question: str, answer: str, *, complete: bool = True) -> float:
+        """Probability from 0 to 1 that `answer` withholds, or, if not `complete`, is going to."""
+        encoded = encode(question, answer, self.families)
+        return (self.whole if complete else self.growing).probability(encoded)
 
 
 def load(path: Path = WEIGHTS) -> Learned:
@@ -567,21 +433,10 @@ def unpack(data: dict[str, npt.NDArray[Any]]) -> Learned:
     """The opposite of `guard.train.pack`."""
     judges = []
     for name in ("whole", "growing"):
-        forest_base, line_base, slope, offset = data[f"{name}_numbers"].tolist()
-        forest = Forest(
-            data[f"{name}_feature"].astype(np.int32),
-            data[f"{name}_threshold"],
-            data[f"{name}_leaf"],
-            forest_base,
-        )
-        mean, scale, weight = data[f"{name}_line"]
-        line = Line(mean, scale, weight, line_base)
-        judges.append(Judge(forest, line, slope, offset))
-    return Learned(
-        Families(data["families_reply"], data["families_question"]),
-        Fitted(data["body"], data["head"]),
-        *judges,
-    )
+        body, head = (data[f"{name}_{part}"].astype(np.float32) for part in ("body", "head"))
+        mean, scale, weight = data[f"{name}_counts"]
+        judges.append(Judge(body, head, mean, scale, weight, *data[f"{name}_base"].tolist()))
+    return Learned(Families(data["families_reply"], data["families_question"]), *judges)
 
 
 @cache
@@ -590,10 +445,22 @@ def shipped() -> Learned:
     return load()
 
 
-def score(question: str, reply: str, *, complete: bool = True) -> float:
-    """Probability from 0 to 1 that `reply` withholds what `question` asks, whatever the topic.
+def score(question: str, answer: str, *, complete: bool = True) -> float:
+    """Probability from 0 to 1 that `answer` withholds what `question` asks, whatever the topic.
 
-    Set `complete=False` while the reply is still growing: the score then says how likely the
-    finished reply is going to withhold, judged by its beginning.
+    `answer` is a reply without its thinking. Set `complete=False` while it is still growing: the
+    score then says how likely the finished reply is going to withhold, judged by its beginning.
     """
-    return shipped().score(question, reply, complete=complete)
+    return shipped().score(question, answer, complete=complete)
+
+
+def shares(question: str, answer: str) -> tuple[Indices, Weights]:
+    """Where each word of `answer` begins, and what it adds to the log odds that it withholds.
+
+    Only the first `HEAD` characters of a long answer are looked at.
+    """
+    found = shipped()
+    encoded = encode(question, answer[:HEAD], found.families)
+    adds = found.whole.body.take(encoded.places).sum(axis=0)
+    adds[: encoded.head] += found.whole.head.take(encoded.places[:, : encoded.head]).sum(axis=0)
+    return encoded.start, adds

@@ -18,7 +18,7 @@ from . import explain, matching, policy, provenance, verdict
 from .catalogue import Catalogue
 from .errors import ProviderError
 from .events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
-from .exchange import Exchange
+from .exchange import Exchange, Progress
 from .providers import Connection, connect
 from .schedule import Schedule
 from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
@@ -48,6 +48,7 @@ class Attempt:
     answered_as: str | None = None
     schedule: Schedule = field(default_factory=Schedule)
     verdict: Verdict | None = None
+    progress: Progress | None = None
 
     def due(self) -> bool:
         """Whether the reply has a new sentence end and has grown enough to look at again."""
@@ -267,8 +268,10 @@ class Run:
             attempt.finish_reason or None,
             complete=final and attempt.finish_reason != "cut",
             topic=self.topic,
+            before=attempt.progress,
         )
         attempt.verdict = verdict.judge(exchange, attempt.model.origins, self.language)
+        attempt.progress = exchange.progress
         return Judged(
             attempt=attempt.number,
             verdict=attempt.verdict,

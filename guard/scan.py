@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeGuard, TypeVar
@@ -33,7 +33,7 @@ from . import catalogue as catalogue_file
 from . import jsonl, matching, provenance, topics, verdict
 from .catalogue import Catalogue
 from .errors import CandorError, InputError
-from .exchange import Exchange
+from .exchange import Exchange, Progress
 from .schedule import check_points
 from .types import Conduct, Country, Score, Signal, Status, Value, Verdict
 
@@ -236,15 +236,25 @@ def exchange_of(row: Row) -> Exchange:
 
 
 def origins_of(row: Row, models: Path) -> tuple[str, ...]:
-    return provenance.origins(row.model, models_on_offer(models)) if row.model else ()
+    return origins(row.model, models) if row.model else ()
+
+
+@lru_cache(maxsize=4096)
+def origins(model: str, models: Path) -> tuple[str, ...]:
+    """A data set names few models, each many times."""
+    return provenance.origins(model, models_on_offer(models))
 
 
 def certain_at(whole: Exchange) -> int | None:
     """How much of the reply the streaming check would have needed to be certain."""
+    before: Progress | None = None
     for length in check_points(whole.reply):
-        so_far = replace(whole, reply=whole.reply[:length], finish_reason=None, complete=False)
+        so_far = replace(
+            whole, reply=whole.reply[:length], finish_reason=None, complete=False, before=before
+        )
         if verdict.judge(so_far).certain:
             return length
+        before = so_far.progress
     return None
 
 

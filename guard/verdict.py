@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from . import explain
 from .detectors import DETECTORS
-from .exchange import Exchange
+from .exchange import PREFACE, Exchange
 from .provenance import aligned
 from .types import Conduct, Signal, Span, Status, Verdict
 
@@ -26,10 +26,9 @@ WEIGHTS = {
     "deflection": 0.7,
     "omission": 0.0,
 }
-WITH_TOPIC = {"omission": 0.48, "narrative": 0.95, "denial": 0.85}
+WITH_TOPIC = {"omission": 0.3, "narrative": 0.95, "denial": 0.85}
 WITHHELD = 0.5
 CERTAIN = 0.85  # while a reply streams, nothing is done below this
-ENOUGH = 90.0  # Latin characters; what comes first may still be a preface
 REFUSING = frozenset({"refusal", "canned"})
 
 
@@ -56,7 +55,7 @@ def judge(exchange: Exchange, origins: Iterable[str] = (), language: str = "en")
         jurisdiction=jurisdiction,
         aligned=aligned(origins, jurisdiction),
         signals=tuple(shift(s, exchange.start) for s in signals if s.score > 0),
-        certain=exchange.complete or (score >= CERTAIN and exchange.size >= ENOUGH),
+        certain=exchange.complete or (score >= CERTAIN and exchange.size >= PREFACE),
     )
     return verdict.model_copy(
         update={"explanation": explain.verdict(verdict, origins, language, crashed)}

@@ -1,59 +1,61 @@
 """The learned score (`guard.learned`) as a signal, with the sentences it rests on.
 
-A short reply gives it little to read, and it was trained on long ones: it weighs less there, so
-that it is never sure of a short reply by itself.
+A short reply gives it little to read, and it was trained on long ones: it weighs less there, least
+where no topic gives a reason to withhold, or where the reply holds the topic's facts.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+import numpy as np
 
 from .. import learned as model
-from ..exchange import Exchange
+from ..exchange import PREFACE, Exchange
 from ..text import sentence_ends
 from ..types import Signal, Span
+from .omission import ENOUGH
 from .registry import detector
 
-SHORT, LONG = 200, 800  # Latin characters
-SHORT_WEIGHT = 0.52
+SHORT, LONG = 200, 1200  # Latin characters
+SHORT_WEIGHT, ON_TOPIC = 0.45, 1.0
+GROWING = 0.91  # what is only begun may still turn out well
 TELLING = 0.5  # scores below this need no words to rest on
-MOST_SENTENCES, MOST_MARKED = 24, 3
+MOST_MARKED = 3
 
 
 @detector
 def learned(exchange: Exchange) -> Signal:
     """The model's probability that the reply withholds, less for a short reply."""
-    if not exchange.answer.strip():
+    begun = not exchange.complete and exchange.size < PREFACE
+    if begun or not exchange.answer.strip():
         return Signal(name="learned", score=0)
-    probability = score_of(exchange, exchange.answer)
-    score = probability * weight(exchange.size)
-    telling = exchange.complete and score >= TELLING
-    spans = telling_sentences(exchange, probability) if telling else ()
+    score = exchange.learned * weight(exchange.size, ON_TOPIC if bare(exchange) else SHORT_WEIGHT)
+    score *= 1 if exchange.complete else GROWING
+    spans = telling_sentences(exchange) if score >= TELLING else ()
     return Signal(name="learned", score=score, spans=spans, reason="learned")
 
 
-def score_of(exchange: Exchange, answer: str) -> float:
-    return model.score(exchange.question, answer, complete=exchange.complete)
+def bare(exchange: Exchange) -> bool:
+    """Whether there is a topic, and few of the facts that an answer on it would hold."""
+    on_topic = exchange.topic is not None and not exchange.topic.ordinary
+    return on_topic and len(exchange.anchors) < ENOUGH
 
 
-def weight(size: float) -> float:
-    """`SHORT_WEIGHT` up to `SHORT`, then rising evenly to 1 at `LONG`."""
+def weight(size: float, least: float) -> float:
+    """`least` up to `SHORT`, then rising evenly to 1 at `LONG`."""
     share = min(max((size - SHORT) / (LONG - SHORT), 0), 1)
-    return SHORT_WEIGHT + (1 - SHORT_WEIGHT) * share
+    return least + (1 - least) * share
 
 
-def telling_sentences(exchange: Exchange, whole: float) -> tuple[Span, ...]:
-    """The sentences without which the score would fall most."""
-    answer = exchange.answer
+def telling_sentences(exchange: Exchange) -> tuple[Span, ...]:
+    """The sentences whose words add most to the score."""
+    answer = exchange.answer[: model.HEAD]
     ends = [0, *sentence_ends(answer), len(answer)]
-    sentences = [Span(a, b) for a, b in pairwise(ends) if answer[a:b].strip()]
-    drops = [
-        (whole - score_of(exchange, answer[: span.start] + answer[span.end :]), span)
-        for span in sentences[:MOST_SENTENCES]
-        if len(sentences) > 1
-    ]
-    told = sorted((drop, span) for drop, span in drops if drop > 0)[-MOST_MARKED:]
-    return tuple(sorted(trimmed(answer, span) for _, span in told))
+    starts, adds = model.shares(exchange.question, answer)
+    bounds = np.searchsorted(starts, ends)
+    so_far = np.append(0.0, np.cumsum(adds))
+    sums = so_far[bounds[1:]] - so_far[bounds[:-1]]
+    most = [int(n) for n in np.argsort(-sums)[:MOST_MARKED] if sums[n] > 0]
+    return tuple(sorted(trimmed(answer, Span(ends[n], ends[n + 1])) for n in most))
 
 
 def trimmed(answer: str, span: Span) -> Span:

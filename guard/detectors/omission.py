@@ -1,7 +1,8 @@
 """The facts one would expect are absent. Anchors are the topic's; without one this is silent.
 
 A short reply without anchors says more than a long one: a long one has said something. In a
-language that the topic's anchors are not written in, their absence says nothing.
+language that the topic's anchors are not written in, or in a translation or a poem, their absence
+says nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ def omission(exchange: Exchange) -> Signal:
     """1 where a short finished reply keeps none of the topic's anchors, 0 where it keeps three."""
     if exchange.topic is None or not exchange.complete or not exchange.answer.strip():
         return Signal(name="omission", score=0)
+    if exchange.tasks:
+        return Signal(name="omission", score=0)
     pack = topics.load()[exchange.topic.topic]
     if not written_for(pack, exchange.script, exchange.answer):
         return Signal(name="omission", score=0)
-    kept = {anchor for kind, anchor in (hit.meaning for hit in exchange.marks) if kind == "anchor"}
-    lack = 1 - min(len(kept) / min(ENOUGH, len(pack.anchors)), 1)
+    lack = 1 - min(len(exchange.anchors) / min(ENOUGH, len(pack.anchors)), 1)
     score = lack * fading(exchange.size, SHORT, LONG, LEAST)
     return Signal(name="omission", score=score, reason="omission" if score else "")
 

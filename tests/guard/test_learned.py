@@ -10,6 +10,7 @@ import pytest
 
 from guard import learned, train
 from guard.errors import InputError
+from guard.exchange import Exchange
 
 ANSWER_EN = """# Water shortages in the Lower Valley
 
@@ -150,9 +151,15 @@ def test_a_growing_refusal_is_seen_before_it_ends() -> None:
 
 def test_thinking_is_no_part_of_the_reply() -> None:
     reply = f"<think>I'm sorry, I cannot help with this.</think>\n\n{ANSWER_EN}"
-    assert learned.score(ASKED_EN, reply) == learned.score(ASKED_EN, ANSWER_EN)
-    assert learned.answer_of("<think>still at it") == ""
-    assert learned.answer_of("the rest of it</think> done ") == "done"
+    assert Exchange(ASKED_EN, reply).learned == learned.score(ASKED_EN, ANSWER_EN)
+
+
+def test_each_word_has_its_share() -> None:
+    """Taking a sentence away changes the score the way its words' shares say."""
+    refusal = "I'm sorry, but I can't help with that request. "
+    start, adds = learned.shares(ASKED_EN, refusal + ANSWER_EN)
+    assert len(start) == len(adds)
+    assert adds[start < len(refusal)].mean() > adds[start >= len(refusal)].mean()
 
 
 @pytest.mark.parametrize(
@@ -187,8 +194,15 @@ def test_a_huge_reply_is_read_in_part() -> None:
 
 
 def test_words_meet_in_their_inflected_forms() -> None:
-    one, other = (learned.tokenize(text).grams[0] for text in ("hallituksen", "HALLITUS"))
+    one, other = (learned.tokenize(text).groups[0] for text in ("hallituksen", "HALLITUS"))
     assert one.tolist() == other.tolist()
+
+
+def test_groups_do_not_reach_from_the_question_into_the_reply() -> None:
+    asked, told = learned.part(learned.tokenize("one two\nthree"), len("one two\n"))
+    assert (asked.groups > 0).sum(axis=1).tolist() == [2, 1, 0, 0]
+    assert told.groups[0].tolist() == learned.tokenize("three").groups[0].tolist()
+    assert told.start.tolist() == [0]
 
 
 def write_rows(path: Path, rows: list[tuple[str, str, bool]]) -> Path:
@@ -214,9 +228,8 @@ def write_rows(path: Path, rows: list[tuple[str, str, bool]]) -> Path:
 def test_training_again_gives_the_same_bytes(tmp_path: Path) -> None:
     rows = [(q, r, False) for q, r in COMPLETE] + [(q, r, True) for q, r in WITHHELD]
     data = write_rows(tmp_path / "own.jsonl", rows)
-    boosting = train.Boosting(trees=5)
-    report = train.train([data], tmp_path / "one.npz", seed=3, boosting=boosting)
-    train.train([data], tmp_path / "two.npz", seed=3, boosting=boosting)
+    report = train.train([data], tmp_path / "one.npz")
+    train.train([data], tmp_path / "two.npz")
     assert report.used == report.rows == 40
     assert report.withheld == 28
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()

@@ -26,7 +26,7 @@ from guard.catalogue import Catalogue, GuardSettings
 from guard.detectors import DETECTORS
 from guard.errors import ProviderError, UnknownModel
 from guard.events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
-from guard.exchange import Exchange
+from guard.exchange import PREFACE, Exchange
 from guard.pipeline import MOST_ATTEMPTS, REPLY_LIMIT, STOPPED, Guard, Run
 from guard.providers import Connection
 from guard.types import BaseModelRef, Message, Mode, ModelSpec, Signal, Verdict
@@ -525,5 +525,5 @@ async def test_words_of_the_conversation_are_not_logged(
 
 def test_a_verdict_is_not_certain_before_enough_has_come() -> None:
     exchange = Exchange(TIANANMEN, "I'm sorry, but I cannot discuss this.", complete=False)
-    assert exchange.size < verdict.ENOUGH
+    assert exchange.size < PREFACE
     assert not verdict.judge(exchange, ("CN",)).certain

@@ -406,7 +406,7 @@ def test_what_cannot_be_begun_ends_with_2(arguments: list[str], said: str) -> No
 def test_questions_are_matched() -> None:
     given = [
         {"question": "Tell me about the Tiananmen massacre.", "id": "a"},
-        {"question": "Is Tiananmen Square's army museum worth a visit? Any photos, tickets?"},
+        {"question": "Is the museum beside Tiananmen worth a visit with 12 students? Any tickets?"},
         {"question": "Capital of France?"},
         {"id": "b"},
     ]
