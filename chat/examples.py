@@ -11,7 +11,7 @@ SHOWN = (
     ("tiananmen-1989", 0, False, None, "demo/evasive-cn"),
     ("tiananmen-1989", 0, True, None, "demo/evasive-cn"),
     ("guantanamo", 0, False, None, "demo/evasive-us"),
-    ("xinjiang-camps", 0, False, "zh-Hans", "demo/evasive-cn"),
+    ("xinjiang-camps", 0, False, "zh", "demo/evasive-cn"),
 )
 
 
@@ -28,11 +28,16 @@ def examples(view: View) -> list[Example]:
         shown.append(
             Example(
                 about=sentence_case(explain.in_language(about, view.language)),
-                question=explain.in_language(asked, language or view.language),
+                question=explain.in_language(asked, asked_in(language, view.language)),
                 model=persona if demo else None,
             )
         )
     return shown
+
+
+def asked_in(language: str | None, page: str) -> str:
+    """The page's language where it is the one meant: `zh-Hant` for `zh`."""
+    return page if language in (None, page.partition("-")[0]) else str(language)
 
 
 def sentence_case(phrase: str) -> str:

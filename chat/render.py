@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -67,6 +68,7 @@ def templates() -> Environment:
     )
     environment.filters["flag"] = flag
     environment.filters["country"] = explain.country
+    environment.filters["number"] = number
     return environment
 
 
@@ -86,9 +88,15 @@ def flag(code: str) -> str:
     return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in code)
 
 
+def number(value: int, language: str) -> str:
+    """A number as the reader writes it: 128,000 is 128.000 in German."""
+    return format_decimal(value, locale=language.replace("-", "_"))
+
+
 def language_of(question: str, page: str) -> str:
     """The language in which the guard speaks about a question: the reader's."""
-    return "zh-Hans" if main_script(question) == "Han" else page
+    chinese = main_script(question) == "Han" and not page.startswith("zh")
+    return "zh-Hans" if chinese else page
 
 
 def said(each: Reply) -> str:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 
 from . import topics, yaml_file
 from .provenance import is_of
@@ -48,15 +49,21 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def sentences(language: str) -> Sentences:
-    """The sentences of the nearest language there is: `zh-Hant` reads `zh-Hans`, others English."""
+    """The sentences of the nearest language there is; English where none is near."""
     return yaml_file.load(FOLDER / f"{nearest_language(language, languages())}.yaml", Sentences)
 
 
 def nearest_language(language: str, known: Sequence[str]) -> str:
-    """The known language closest to the one asked for."""
+    """The known language closest to the one asked for: `zh-TW` reads `zh-Hant`."""
     main = language.partition("-")[0]
-    near = [language, *(tag for tag in known if tag.partition("-")[0] == main)]
+    near = [language, in_script(language), *(tag for tag in known if tag.partition("-")[0] == main)]
     return next((tag for tag in near if tag in known), FALLBACK)
+
+
+def in_script(language: str) -> str:
+    """A tag's language and script, the likeliest one where it names none: `zh-HK`: `zh-Hant`."""
+    tag = language.replace("-", "_")
+    return "-".join(get_global("likely_subtags").get(tag, tag).split("_")[:2])
 
 
 def in_language(texts: ByLanguage, language: str) -> str:

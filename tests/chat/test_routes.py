@@ -80,7 +80,10 @@ def test_a_conversation_keeps_its_model_whatever_the_address_says(page: Page) ->
     assert page.state(id_, model=QWEN)["model"] == LLAMA
 
 
-@pytest.mark.parametrize(("header", "word"), [("zh-CN,zh;q=0.9", "新对话"), ("fr,de", "New chat")])
+@pytest.mark.parametrize(
+    ("header", "word"),
+    [("zh-CN,zh;q=0.9", "新对话"), ("fr,de", "Nouvelle conversation"), ("fi,sv", "New chat")],
+)
 def test_the_page_speaks_the_readers_language(site: Site, header: str, word: str) -> None:
     with page_of(site.url, **{"accept-language": header}) as page:
         assert page.state()["say"]["new_chat"] == word

@@ -57,6 +57,11 @@ def test_no_text_is_empty_or_holds_markup(folder: Path, language: str) -> None:
         assert not re.search("[<>]", text), key
 
 
+def test_french_sets_no_break_spaces_before_its_double_marks() -> None:
+    for key, text in said(texts.FOLDER, "fr").items():
+        assert not re.search("(?:^|[^\u00a0])[;:?!»]|«[^\u00a0]", text.replace("://", "")), key
+
+
 def test_both_speak_the_same_languages() -> None:
     assert set(texts.languages()) == set(explain.languages())
     assert len(texts.languages()) >= 2
@@ -96,9 +101,17 @@ def test_every_text_is_used_and_none_is_missing() -> None:
         ("", "en"),
         ("en-GB,en;q=0.9", "en"),
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh-Hans"),
-        ("zh-TW", "zh-Hans"),
-        ("fr-FR,fr;q=0.9,zh;q=0.5", "zh-Hans"),
-        ("fr,de", "en"),
+        ("zh", "zh-Hans"),
+        ("zh-SG", "zh-Hans"),
+        ("zh-Hans-HK", "zh-Hans"),
+        ("zh-TW,zh;q=0.9", "zh-Hant"),
+        ("zh-HK", "zh-Hant"),
+        ("zh-Hant-TW", "zh-Hant"),
+        ("de-AT,de;q=0.9,en;q=0.5", "de"),
+        ("fr-CA", "fr"),
+        ("es-419,es;q=0.9", "es"),
+        ("fi-FI,fi;q=0.9,zh;q=0.5", "zh-Hans"),
+        ("fi,sv", "en"),
         ("*", "en"),
         (";;,,=q", "en"),
         ("x" * 10_000, "en"),
