@@ -1,12 +1,16 @@
-"""How well the learned score tells withheld replies, on models and questions it has never seen.
+"""How well the whole guard tells withheld replies, on models and questions it has never seen.
 
 Cross-validation over the SpeechMap replies (github.com/xlr8harder/speechmap-data, Apache-2.0): each
-test fold leaves out a group of models *and* a group of question numbers; a row that shares either
-with the test is not trained on. `by developer` keeps all models of a developer in one group, which
-is harder. The score is that of `guard.learned` alone, not of the whole guard. Everything
-is fitted inside the training rows; the threshold is `THRESHOLD` throughout.
+test fold leaves out a group of models *and* a group of question numbers; no row that shares either
+with the test is learned from. `by developer`
+keeps all models of a developer in one group, which is harder. What is measured is the verdict:
+topic match, rules and learned score together; a reply counts as withheld when its conduct is not
+`answered`. The rules, the word lists and the topic packs are written by hand, with these questions
+in sight; the fit of the weights is not.
 
-    python benchmarks/judgement.py [--data PATH] [--out PATH] [--models 4] [--questions 3]
+    python benchmarks/judgement.py [--data PATH] [--out PATH] [--plots FOLDER] [--workers 2]
+
+Prints tables, and writes JSON, the wrong rows beside it, and the plots.
 """
 
 from __future__ import annotations
@@ -15,28 +19,37 @@ import argparse
 import gzip
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
+from sklearn import metrics
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from guard import train
-from guard.learned import Learned, answer_of
+from guard import matching, train, verdict
+from guard.exchange import Exchange
+from guard.learned import Learned
+from guard.schedule import check_points
+from guard.types import TopicMatch
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.str_]
+Indices = npt.NDArray[np.int64]
 
-THRESHOLD = 0.4
-BEGINNINGS = (100, 200, 300, 400)  # characters at which a growing reply is looked at
+MODELS, QUESTIONS = 4, 3  # groups left out in turn
+EARLY = 400  # characters
 CONTROLS = ("US", "EU", "RU")
 RESAMPLES = 1000
+WORST = 60
 TARGETS = {
     "F1": 0.92,
     "F1 CN en": 0.96,
@@ -48,19 +61,17 @@ TARGETS = {
     "F1 against label_a": 0.90,
     "calibration error": 0.04,
     "flagged early": 0.80,
+    "topic found CN en": 0.99,
+    "topic found CN zh": 0.99,
+    "topic found CN fi": 0.95,
 }
-
-
-class Scored(NamedTuple):
-    """One prediction a row: of the whole reply, and the highest over its beginnings."""
-
-    whole: Floats
-    early: Floats
+AT_MOST = frozenset({"false alarms", "calibration error"})
 
 
 class Columns(NamedTuple):
     """The labelled rows by column. `developer` is the part of `model` before the slash."""
 
+    id: Strings
     withheld: Bools
     agreed: Bools
     kind: Strings
@@ -69,61 +80,69 @@ class Columns(NamedTuple):
     model: Strings
     developer: Strings
     question: Strings
-    short: Bools
+
+
+class Judged(NamedTuple):
+    """What the guard held of a row: the score of the whole, and the highest of its beginnings.
+
+    `early` is of beginnings of at most `EARLY` characters, `stopped` whether one of them would have
+    been stopped.
+    """
+
+    score: float
+    early: float
+    stopped: bool
 
 
 def main() -> None:
-    """Run both variants, print the tables and write the JSON."""
+    """Run both variants, print the tables and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--data", type=Path, default=ROOT.parent / "shared/data/speechmap-dev.jsonl.gz"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/judgement.json")
-    parser.add_argument("--models", type=int, default=4, help="groups of models")
-    parser.add_argument("--questions", type=int, default=3, help="groups of questions")
+    parser.add_argument("--plots", type=Path, default=ROOT / "docs/judgement")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--variants", nargs="+", default=["by model", "by developer"])
-    arguments = parser.parse_args()
-    with gzip.open(arguments.data, "rt", encoding="utf-8") as lines:
+    given = parser.parse_args()
+    with gzip.open(given.data, "rt", encoding="utf-8") as lines:
         records = [json.loads(line) for line in lines]
-    rows = list(train.read([arguments.data]))
     columns = columns_of(records)
-    results = {}
-    for variant in arguments.variants:
-        began = time.monotonic()
+    topics = match_all(records)
+    found = np.array([topics[r["question"]] is not None for r in records])
+    results: dict[str, Any] = {}
+    for variant in given.variants:
         groups = columns.developer if variant == "by developer" else columns.model
-        scored = cross_validate(rows, columns, groups, arguments.models, arguments.questions)
-        results[variant] = {**summary(scored, columns), "seconds": round(time.monotonic() - began)}
+        judged = cross_validate(given.data, records, columns, groups, given.workers)
+        results[variant] = summary(judged, columns, found)
         print_table(variant, results[variant])
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        document = {
-            "data": arguments.data.name,
-            "threshold": THRESHOLD,
-            "targets": TARGETS,
-            **results,
-        }
-        arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        if variant == "by model":
+            draw(judged, columns, given.plots)
+            write_wrong(judged, columns, given.out.with_name("judgement-wrong.tsv"))
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    document = {"data": given.data.name, "targets": TARGETS, **results}
+    given.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def columns_of(records: list[dict[str, Any]]) -> Columns:
     """The rows as arrays."""
     withheld = np.array([record["label_a"] != "complete" for record in records])
     second = np.array([record["label_b"] != "complete" for record in records])
-    keys = ("label_a", "country", "lang", "model")
-    kind, country, lang, model = (np.array([record[key] for record in records]) for key in keys)
+    keys = ("id", "label_a", "country", "lang", "model")
+    id_, kind, country, lang, model = (np.array([str(r[key]) for r in records]) for key in keys)
+    developer = np.array([name.split("/", 1)[0] for name in model])
+    question = np.array([str(record["question_no"]) for record in records])
     return Columns(
-        withheld,
-        withheld == second,
-        kind,
-        country,
-        lang,
-        model,
-        np.array([name.split("/", 1)[0] for name in model]),
-        np.array([str(record["question_no"]) for record in records]),
-        np.array([len(answer_of(record["reply"])) <= BEGINNINGS[-1] for record in records]),
+        id_, withheld, withheld == second, kind, country, lang, model, developer, question
     )
 
 
-def grouping(names: Strings, parts: int, seed: int) -> npt.NDArray[np.int64]:
+def match_all(records: list[dict[str, Any]]) -> dict[str, TopicMatch | None]:
+    """The topic of each different question."""
+    return {question: matching.match(question) for question in {r["question"] for r in records}}
+
+
+def grouping(names: Strings, parts: int, seed: int) -> Indices:
     """A fold number for each row, one for all rows of a name; folds are about equally large."""
     different, which, counts = np.unique(names, return_inverse=True, return_counts=True)
     shuffled = np.random.default_rng(seed).permutation(len(different))
@@ -135,66 +154,107 @@ def grouping(names: Strings, parts: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def cross_validate(
-    rows: list[train.Row], columns: Columns, groups: Strings, models: int, questions: int
-) -> Scored:
-    """Score each row by weights that saw neither its model (or developer) nor its question."""
-    families = train.load_families()
-    whole = train.encode_rows(rows, families)
-    growing = train.encode_rows(rows, families, beginnings=True)
-    outer = (grouping(groups, models, 0), grouping(columns.question, questions, 1))
-    scored = Scored(np.full(len(rows), np.nan), np.zeros(len(rows)))
-    for i in range(models):
-        for j in range(questions):
-            learn = np.flatnonzero(columns.agreed & (outer[0] != i) & (outer[1] != j))
-            learned, _ = train.fit(whole, growing, learn, families, seed=0)
-            for index in np.flatnonzero((outer[0] == i) & (outer[1] == j)):
-                scored.whole[index] = learned.score(rows[index].question, rows[index].reply)
-                scored.early[index] = early_score(learned, rows[index])
-            print(f"fold {i + 1}.{j + 1} of {models}.{questions}", file=sys.stderr, flush=True)
-    return scored
+    data: Path, records: list[dict[str, Any]], columns: Columns, groups: Strings, workers: int
+) -> list[Judged]:
+    """Judge each row by weights that saw neither its model (or developer) nor its question."""
+    model, question = grouping(groups, MODELS, 0), grouping(columns.question, QUESTIONS, 1)
+    cells = [(i, j) for i in range(MODELS) for j in range(QUESTIONS)]
+    judged: list[Judged | None] = [None] * len(records)
+    one = partial(judge_fold, data, records, columns.agreed, (model, question))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for done, part in enumerate(pool.map(one, cells), start=1):
+            for index, row in part:
+                judged[index] = row
+            print(f"\r{done} of {len(cells)} folds", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return [row for row in judged if row is not None]
 
 
-def early_score(learned: Learned, row: train.Row) -> float:
-    """The highest score that the reply reaches while it grows to its first 400 characters."""
-    answer = answer_of(row.reply)
-    cuts = [size for size in BEGINNINGS if size < len(answer)]
-    return max(
-        (learned.score(row.question, answer[:cut], complete=False) for cut in cuts), default=0.0
+def judge_fold(
+    data: Path,
+    records: list[dict[str, Any]],
+    agreed: Bools,
+    groups: tuple[Indices, Indices],
+    cell: tuple[int, int],
+) -> list[tuple[int, Judged]]:
+    """Learn from what shares neither model nor question with a fold, and judge the fold."""
+    model, question = groups
+    test = (model == cell[0]) & (question == cell[1])
+    others = agreed & (model != cell[0]) & (question != cell[1])
+    rows = list(train.read([data]))
+    rows = [rows[at] for at in np.flatnonzero(others)] + list(train.read([train.OWN]))
+    weights, every = train.learn_all(rows), np.flatnonzero(test).tolist()
+    topics = match_all([records[at] for at in every])
+    return [(at, judge(records[at], topics[records[at]["question"]], weights)) for at in every]
+
+
+def judge(record: dict[str, Any], topic: TopicMatch | None, weights: Learned) -> Judged:
+    """The guard's verdict on the finished reply, and on its beginning as it would stream."""
+    question, reply = record["question"], record["reply"]
+    whole = Exchange(
+        question,
+        reply,
+        record["reasoning"] or None,
+        record["finish_reason"],
+        topic=topic,
+        weights=weights,
     )
+    early, stopped = 0.0, False
+    for length in check_points(reply):
+        if length > whole.start + EARLY:
+            break
+        growing = Exchange(question, reply[:length], complete=False, topic=topic, weights=weights)
+        held = verdict.judge(growing)
+        early, stopped = max(early, held.score), stopped or held.certain
+    return Judged(verdict.judge(whole).score, early, stopped)
 
 
-def summary(scored: Scored, columns: Columns) -> dict[str, Any]:
+def summary(judged: list[Judged], columns: Columns, found: Bools) -> dict[str, Any]:
     """All figures of one variant."""
-    flagged, agreed, withheld = scored.whole >= THRESHOLD, columns.agreed, columns.withheld
-    controls = agreed & ~withheld & np.isin(columns.country, CONTROLS)
-    found = agreed & withheld & flagged
-    soon = (scored.early >= THRESHOLD) | columns.short
+    scores = np.array([row.score for row in judged])
+    flagged, agreed, withheld = scores >= verdict.WITHHELD, columns.agreed, columns.withheld
+    short = np.array([row.early >= verdict.WITHHELD for row in judged])
+    stopped = np.array([row.stopped for row in judged])
     complete = agreed & ~withheld
+    sets = sorted(set(zip(columns.country.tolist(), columns.lang.tolist(), strict=True)))
+    of_set = {f"{c} {lang}": (columns.country == c) & (columns.lang == lang) for c, lang in sets}
     return {
         "all": rates(flagged, withheld, agreed),
         "all against label_a": rates(flagged, withheld, np.ones(len(agreed), np.bool_)),
-        "sets": {
-            f"{country} {lang}": rates(
-                flagged, withheld, agreed & (columns.country == country) & (columns.lang == lang)
-            )
-            for country, lang in sorted(
-                set(zip(columns.country.tolist(), columns.lang.tolist(), strict=True))
-            )
-        },
+        "sets": {name: rates(flagged, withheld, agreed & rows) for name, rows in of_set.items()},
         "languages": by(columns.lang, flagged, withheld, agreed),
         "countries": by(columns.country, flagged, withheld, agreed),
         "developers": by(columns.developer, flagged, withheld, agreed),
+        "models": by(columns.model, flagged, withheld, agreed),
         "recall by kind": {
             kind: proportion(flagged, agreed & (columns.kind == kind))
             for kind in ("denial", "evasive")
         },
-        "false alarms on complete US, EU, RU": proportion(flagged, controls),
-        "flagged within 400 characters, of flagged": proportion(soon, found),
-        "false alarms within 400 characters, all complete": proportion(
-            scored.early >= THRESHOLD, complete
+        "false alarms on complete US, EU, RU": proportion(
+            flagged, complete & np.isin(columns.country, CONTROLS)
         ),
-        "calibration error": calibration_error(scored.whole[agreed], withheld[agreed]),
+        f"flagged within {EARLY} characters, of flagged": proportion(
+            short, agreed & withheld & flagged
+        ),
+        f"flagged within {EARLY} characters, complete": proportion(short, complete),
+        f"stopped within {EARLY} characters, complete": proportion(stopped, complete),
+        f"stopped within {EARLY} characters, of flagged": proportion(
+            stopped, agreed & withheld & flagged
+        ),
+        "topic found": {name: topic_found(found, columns, rows) for name, rows in of_set.items()},
+        "calibration error": calibration_error(scores[agreed], withheld[agreed]),
+        "average precision": float(
+            metrics.average_precision_score(withheld[agreed], scores[agreed])
+        ),
     }
+
+
+def topic_found(found: Bools, columns: Columns, rows: Bools) -> dict[str, Any]:
+    """Share of different questions that have a topic."""
+    first = np.unique(columns.question[rows], return_index=True)[1]
+    chosen = np.zeros(len(found), np.bool_)
+    chosen[np.flatnonzero(rows)[first]] = True
+    return proportion(found, chosen)
 
 
 def by(names: Strings, flagged: Bools, withheld: Bools, agreed: Bools) -> dict[str, Any]:
@@ -207,8 +267,7 @@ def by(names: Strings, flagged: Bools, withheld: Bools, agreed: Bools) -> dict[s
 def rates(flagged: Bools, withheld: Bools, chosen: Bools) -> dict[str, Any]:
     """Precision and recall with Wilson's intervals, F1 with a bootstrap's (percentiles)."""
     flagged, withheld = flagged[chosen], withheld[chosen]
-    generator = np.random.default_rng(0)
-    draws = generator.integers(0, len(flagged), (RESAMPLES, len(flagged)))
+    draws = np.random.default_rng(0).integers(0, len(flagged), (RESAMPLES, len(flagged)))
     samples = [f1(flagged[draw], withheld[draw]) for draw in draws]
     return {
         "rows": len(flagged),
@@ -233,14 +292,12 @@ def proportion(event: Bools, chosen: Bools) -> dict[str, Any]:
     of, hits = int(chosen.sum()), int((event & chosen).sum())
     if not of:
         return {"value": None, "hits": 0, "of": 0, "interval": [0.0, 1.0]}
-    z, share = 1.959964, hits / of
-    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * np.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
+    interval = stats.binomtest(hits, of).proportion_ci(method="wilson")
     return {
-        "value": share,
+        "value": hits / of,
         "hits": hits,
         "of": of,
-        "interval": [float(centre - half), float(centre + half)],
+        "interval": [float(interval.low), float(interval.high)],
     }
 
 
@@ -251,43 +308,89 @@ def calibration_error(scores: Floats, withheld: Bools, bins: int = 10) -> float:
     return float(np.abs(gaps).sum() / len(scores))
 
 
-def headline(result: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """The figures that have a target: name, figure, and whether more or less is better."""
-    yield "F1", result["all"]["f1"], "≥"
+def headline(result: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The figures that have a target."""
+    yield "F1", result["all"]["f1"]
     for lang in ("en", "zh", "fi"):
-        yield f"F1 CN {lang}", result["sets"][f"CN {lang}"]["f1"], "≥"
+        yield f"F1 CN {lang}", result["sets"][f"CN {lang}"]["f1"]
     for kind in ("denial", "evasive"):
-        yield f"recall {kind}", result["recall by kind"][kind], "≥"
-    yield "false alarms", result["false alarms on complete US, EU, RU"], "≤"
-    yield "F1 against label_a", result["all against label_a"]["f1"], "≥"
-    yield "calibration error", {"value": result["calibration error"], "interval": None}, "≤"
-    yield "flagged early", result["flagged within 400 characters, of flagged"], "≥"
+        yield f"recall {kind}", result["recall by kind"][kind]
+    yield "false alarms", result["false alarms on complete US, EU, RU"]
+    yield "F1 against label_a", result["all against label_a"]["f1"]
+    yield "calibration error", {"value": result["calibration error"], "interval": ()}
+    yield "flagged early", result[f"flagged within {EARLY} characters, of flagged"]
+    for lang in ("en", "zh", "fi"):
+        yield f"topic found CN {lang}", result["topic found"][f"CN {lang}"]
 
 
 def print_table(variant: str, result: Mapping[str, Any]) -> None:
     """The headline figures beside their targets, then the groups."""
     print(f"\n## Unseen models and questions, grouped {variant}\n")
     print("| figure | value | 95 % interval | target | met |\n| --- | --- | --- | --- | --- |")
-    for name, figure, sense in headline(result):
-        value, target = figure["value"], TARGETS[name]
-        met = value is not None and (value >= target if sense == "≥" else value <= target)
-        interval = "–".join(f"{point:.3f}" for point in figure["interval"] or ())
+    for name, figure in headline(result):
+        value, target, most = figure["value"], TARGETS[name], name in AT_MOST
+        met = value is not None and (value <= target if most else value >= target)
+        interval = "–".join(f"{point:.3f}" for point in figure["interval"])
+        sense = "≤" if most else "≥"
         print(
             f"| {name} | {value:.3f} | {interval} | {sense} {target} | {'yes' if met else 'no'} |"
         )
-    print("\n| group | rows | withheld | P | R | F1 |\n| --- | --- | --- | --- | --- | --- |")
+    print("\n| group | rows | withheld | P | R | F1 | 95 % interval of F1 |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     groups = {"all": result["all"], **result["sets"], **result["developers"]}
     for name, rate in groups.items():
-        shown = " | ".join(
-            shown_number(rate[key]["value"]) for key in ("precision", "recall", "f1")
+        shown = (shown_number(rate[key]["value"]) for key in ("precision", "recall", "f1"))
+        interval = "–".join(f"{point:.3f}" for point in rate["f1"]["interval"])
+        print(
+            f"| {name} | {rate['rows']} | {rate['withheld']} | {' | '.join(shown)} | {interval} |"
         )
-        print(f"| {name} | {rate['rows']} | {rate['withheld']} | {shown} |")
+    for name in (name for name in result if str(EARLY) in name):
+        figure = result[name]
+        print(f"\n{name}: {figure['hits']} of {figure['of']} ({figure['value']:.1%})")
     sys.stdout.flush()
 
 
 def shown_number(value: float | None) -> str:
     """Three decimals, or a dash."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def write_wrong(judged: list[Judged], columns: Columns, path: Path) -> None:
+    """The rows that were judged most wrongly, by id: their texts are not ours to copy."""
+    scores = np.array([row.score for row in judged])
+    wrong = np.where(columns.withheld, 1 - scores, scores) * columns.agreed
+    lines = ["id\tlabel\tscore"]
+    lines += [
+        f"{columns.id[at]}\t{columns.kind[at]}\t{scores[at]:.3f}"
+        for at in np.argsort(-wrong, kind="stable")[:WORST]
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def draw(judged: list[Judged], columns: Columns, folder: Path) -> None:
+    """Precision against recall by language, and truth against score, as SVG."""
+    import matplotlib.pyplot as plt
+    from sklearn.calibration import calibration_curve
+
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = np.array([row.score for row in judged])
+    plt.rcParams.update({"svg.hashsalt": "candor", "font.size": 10})
+    figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
+    for lang, style in (("en", "-"), ("zh", "--"), ("fi", ":")):
+        rows = columns.agreed & (columns.lang == lang)
+        curve = metrics.precision_recall_curve(columns.withheld[rows], scores[rows])
+        axes.plot(curve[1], curve[0], style, label=f"asked in {lang}")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
+    axes.legend()
+    figure.savefig(folder / "precision-recall.svg", metadata={"Date": None})
+    figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
+    chosen = columns.agreed
+    truth, said = calibration_curve(columns.withheld[chosen], scores[chosen], n_bins=10)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axes.plot(said, truth, "o-")
+    axes.set(xlabel="score", ylabel="share withheld", xlim=(0, 1), ylim=(0, 1.01))
+    figure.savefig(folder / "calibration.svg", metadata={"Date": None})
+    plt.close("all")
 
 
 if __name__ == "__main__":
