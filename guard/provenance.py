@@ -1,7 +1,8 @@
 """Who made a model, where, and who serves it.
 
 A topic is aligned with a model when it is a taboo of the model's own origin or of its lineage's.
-Topics of `EU` are those of the Union and its members.
+Topics of `EU` are those of the Union and its members. Not covered: who owns a developer (a note
+may say), and what became of it since its source was read.
 """
 
 from __future__ import annotations
@@ -9,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from .catalogue import Catalogue
-from .types import Country, ModelSpec, Value
+from .errors import ConfigError
+from .types import Country, ModelSpec, Source, Value
 from .yaml_file import load as load_yaml
+from .yaml_file import locate
 
 DATA = Path(__file__).parent / "data"
 EU_MEMBERS = frozenset(
     "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
 )
+HubOrganisation = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Kind = Literal["company", "lab", "public body", "community"]
 
 
 class Organisation(Value):
@@ -27,8 +35,21 @@ class Organisation(Value):
     origin: Country
 
 
+class Developer(Organisation):
+    """Who makes models. `legal_name` is set where the legal person has another name.
+
+    `aliases` are further organisations on the Hub; `note` says what `origin` alone would hide.
+    """
+
+    legal_name: str | None = None
+    aliases: tuple[HubOrganisation, ...] = ()
+    kind: Kind
+    source: Source
+    note: str | None = None
+
+
 class Developers(Value):
-    developers: dict[str, Organisation]
+    developers: dict[HubOrganisation, Developer]
 
 
 class Providers(Value):
@@ -44,8 +65,27 @@ class Served(Value):
 
 
 @cache
-def developers() -> dict[str, Organisation]:
-    return load_yaml(DATA / "developers.yaml", Developers).developers
+def developers() -> dict[str, Developer]:
+    """Every developer by each of its organisations on the Hub, in lower case."""
+    return load_developers(DATA / "developers.yaml")
+
+
+def load_developers(path: Path) -> dict[str, Developer]:
+    """Read a file of developers; an alias finds the same value as the key.
+
+    Raises:
+        ConfigError: the file is wrong, or two developers claim one organisation.
+    """
+    listed = load_yaml(path, Developers).developers
+    found = dict(listed)
+    for key, developer in listed.items():
+        for n, alias in enumerate(developer.aliases):
+            if alias in found:
+                line = locate(path, ("developers", key, "aliases", n))
+                message = f"organisation {alias!r} is listed twice; keep it in one place"
+                raise ConfigError(message, file=path, line=line, key=alias)
+            found[alias] = developer
+    return found
 
 
 @cache

@@ -51,9 +51,9 @@ class Behind:
     def write(self, words: str) -> None:
         words = self.held + words
         safe = unfinished(words)
-        ready, word = split_last_word(words[:safe])
+        ready, word = split_last_word(plain(words[:safe]))  # a sequence may end in a word's place
         self.held = word + words[safe:]
-        self.put(plain(ready))
+        self.put(ready)
 
     def close(self) -> None:
         """Write what was held back, and end the line."""
