@@ -24,7 +24,7 @@ SCANNED = 40_000  # characters; a withheld reply shows itself long before
 BORROWED: frozenset[Kind] = frozenset({"deflection", "denial", "line"})
 REFUSING: frozenset[Kind] = frozenset({"refusal", "canned", "law"})
 PREFACE = 90.0  # Latin characters; what comes first says little of what will follow
-REREAD = 1.8  # the learned score is asked for again once a reply has grown by this
+REREAD = 2.0  # the learned score is asked for again once a reply has grown by this
 HAN_WEIGHT = 2.5  # Latin characters that one character of an unspaced script stands for
 
 

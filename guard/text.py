@@ -208,7 +208,7 @@ def main_script(text: str, limit: int = 2000) -> Script | None:
     return "Kana" if script == "Han" and kana * 5 > counts[SCRIPTS.index("Han")] else script
 
 
-def is_english(text: str, limit: int = 1000) -> bool:
+def is_english(text: str, limit: int = 400) -> bool:
     """Whether a Latin text is English, by how many of its words are English function words."""
     words = re.findall(r"[a-z']+", text[:limit].lower())
     return len(words) >= 5 and sum(map(ENGLISH.__contains__, words)) >= len(words) * 0.15
