@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .text import SENTENCE_END, sentence_ends
 
 FIRST_CHECK = 36  # characters; shorter beginnings say nothing in any script
-GROWTH = 1.3  # a growing reply is looked at again when it is this much longer
+GROWTH = 1.4  # a growing reply is looked at again when it is this much longer
 AT_ONCE = re.compile(r"[。！？…؟।\n]")  # whatever follows; a full stop needs a space
 TAIL = ".!?…\"'”’)]*_"  # what a sentence end may consist of before its space has come
 
