@@ -11,9 +11,8 @@ from typing import Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from . import learned, tasks, text, topics, yaml_file
-from .kept import kept
-from .phrases import Entries, Hit, PhraseIndex
-from .types import Country, Span, TopicMatch
+from .phrases import Hit, PhraseIndex, kept_index
+from .types import Country, Span, TopicMatch, WordsByLanguage
 
 DATA = Path(__file__).parent / "data"
 FOLDER = DATA / "phrases"
@@ -54,8 +53,7 @@ class Meaning(NamedTuple):
 def phrase_index(folder: Path = FOLDER) -> PhraseIndex[Meaning]:
     """All languages' phrases in one index, read once."""
     files = sorted(folder.glob("*.yaml"))
-    entries = kept(folder, files, Entries, lambda: [build(files).entries()])[0]
-    return PhraseIndex.of(entries, Meaning)
+    return kept_index(folder, files, lambda: build(files), Meaning)
 
 
 def build(files: Sequence[Path]) -> PhraseIndex[Meaning]:
@@ -83,7 +81,7 @@ def pack_index(topic: str) -> PhraseIndex[tuple[Mark, str]]:
     return PhraseIndex(entries)
 
 
-class Attribution(RootModel[dict[str, tuple[str, ...]]]):
+class Attribution(RootModel[WordsByLanguage]):
     """`data/attribution.yaml`: words that report what others say, by language."""
 
     model_config = ConfigDict(frozen=True)
@@ -221,22 +219,29 @@ class Exchange:
         fresh = index.find(self.folded, max(settled - index.longest, 0))
         return (*kept, *(hit for hit in fresh if hit.span.end > settled))
 
-    @cached_property
+    @property
+    def judge(self) -> learned.Learned:
+        """The weights that the learned score is of."""
+        return self.weights or learned.shipped()
+
+    @property
     def learned(self) -> float:
         """The learned score; of a growing reply, that of a beginning not much shorter."""
-        length, score = self.earlier.learned
-        if not self.complete and len(self.answer) < length * REREAD:
-            return score
-        weights = self.weights or learned.shipped()
-        return weights.score(self.question, self.answer, complete=self.complete)
+        return self.scored[1]
+
+    @cached_property
+    def scored(self) -> tuple[int, float]:
+        """The length at which the learned score was worked out, and that score."""
+        if not self.complete and len(self.answer) < self.earlier.learned[0] * REREAD:
+            return self.earlier.learned
+        score = self.judge.score(self.question, self.answer, complete=self.complete)
+        return len(self.answer), score
 
     @property
     def progress(self) -> Progress:
         """What the next look at the growing reply need not find again."""
-        length, score = self.earlier.learned
-        if "learned" in self.__dict__ and len(self.answer) >= length * REREAD:
-            length, score = len(self.answer), self.learned
-        return Progress(self.answer, self.folded, self.phrases, self.marks, (length, score))
+        scored = self.__dict__.get("scored", self.earlier.learned)  # only if it was asked for
+        return Progress(self.answer, self.folded, self.phrases, self.marks, scored)
 
     def quoted(self, span: Span) -> bool:
         """Whether the span is somebody else's words."""

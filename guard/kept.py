@@ -18,6 +18,7 @@ from . import __version__
 
 M = TypeVar("M", bound=BaseModel)
 NAME = ".kept.json"
+CODE = tuple(sorted(Path(__file__).parent.glob("*.py")))  # what is kept was made by it
 
 
 def kept(
@@ -42,12 +43,14 @@ def kept(
     return values
 
 
-def fingerprint(folder: Path, files: Sequence[Path], model: type[BaseModel]) -> str:
-    """Changes with any file's name, size or time, with the model's fields and with our version."""
+def fingerprint(
+    folder: Path, files: Sequence[Path], model: type[BaseModel], code: Sequence[Path] = CODE
+) -> str:
+    """Changes with the name, size or time of any file or of our code, with fields and version."""
     seen = hashlib.sha256(f"{__version__} {sorted(model.model_fields)}".encode())
-    for file in files:
-        stat = file.stat()
-        seen.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    for file in (*code, *files):
+        stat, name = file.stat(), os.path.relpath(file, folder)
+        seen.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return seen.hexdigest()
 
 

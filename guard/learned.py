@@ -13,7 +13,7 @@ One logistic regression reads two kinds of features:
   general words by family (`guard/data/learned.yaml`): apology, praise, criticism …
 
 A growing reply has a judge of its own, trained on beginnings. As the score is a sum over words,
-each word's share in it is known (`shares`).
+each word's share in it is known (`Learned.shares`).
 
 Words in Latin, Cyrillic or similar script are taken by their first five letters, so that inflected
 forms meet; each Han or Kana character is a word. Lengths are in *units*: one a character, and
@@ -418,9 +418,24 @@ class Learned:
     growing: Judge
 
     def score(self, question: str, answer: str, *, complete: bool = True) -> float:
-        """Probability from 0 to 1 that `answer` withholds, or, if not `complete`, is going to."""
+        """Probability from 0 to 1 that `answer` withholds what `question` asks, whatever the topic.
+
+        `answer` is a reply without its thinking. Where it is not `complete`, how likely the
+        finished one is going to withhold, judged by its beginning.
+        """
         encoded = encode(question, answer, self.families)
         return (self.whole if complete else self.growing).probability(encoded)
+
+    def shares(self, question: str, answer: str) -> tuple[Indices, Weights]:
+        """Where each word of `answer` begins, and what it adds to the log odds that it withholds.
+
+        Only the first `HEAD` characters of a long answer are looked at.
+        """
+        encoded = encode(question, answer[:HEAD], self.families)
+        early = encoded.places[:, : encoded.head]
+        adds = self.whole.body.take(encoded.places).sum(axis=0)
+        adds[: encoded.head] += self.whole.head.take(early).sum(axis=0)
+        return encoded.start, adds
 
 
 def load(path: Path = WEIGHTS) -> Learned:
@@ -443,24 +458,3 @@ def unpack(data: dict[str, npt.NDArray[Any]]) -> Learned:
 def shipped() -> Learned:
     """The shipped weights, read once, on first use."""
     return load()
-
-
-def score(question: str, answer: str, *, complete: bool = True) -> float:
-    """Probability from 0 to 1 that `answer` withholds what `question` asks, whatever the topic.
-
-    `answer` is a reply without its thinking. Set `complete=False` while it is still growing: the
-    score then says how likely the finished reply is going to withhold, judged by its beginning.
-    """
-    return shipped().score(question, answer, complete=complete)
-
-
-def shares(question: str, answer: str) -> tuple[Indices, Weights]:
-    """Where each word of `answer` begins, and what it adds to the log odds that it withholds.
-
-    Only the first `HEAD` characters of a long answer are looked at.
-    """
-    found = shipped()
-    encoded = encode(question, answer[:HEAD], found.families)
-    adds = found.whole.body.take(encoded.places).sum(axis=0)
-    adds[: encoded.head] += found.whole.head.take(encoded.places[:, : encoded.head]).sum(axis=0)
-    return encoded.start, adds

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from . import disguise, ordinary, topics, yaml_file
 from .errors import ConfigError
-from .kept import kept
-from .phrases import Entries, PhraseIndex, alternatives, uncollected
+from .phrases import PhraseIndex, alternatives, kept_index, uncollected
 from .text import fold_question
 from .topics import Pack
 from .types import Country, Span, TopicMatch, Value, WordsByLanguage
@@ -59,15 +58,24 @@ class Sense:
         self.serious, self.misspelt = SERIOUS in meanings, MISSPELT in meanings
 
 
-SENSES: dict[int, Sense] = {}  # by identity of the index's own tuples: hashing one takes too long
 Found = tuple[Span, Sense]
 
 
-def sense_of(meanings: tuple[Meaning, ...]) -> Sense:
-    known = SENSES.get(id(meanings))
-    if known is None or known.meanings is not meanings:
-        known = SENSES[id(meanings)] = Sense(meanings)
-    return known
+class Index(NamedTuple):
+    """All packs' words, and for each `together` set a bit for each of its groups.
+
+    `senses` are those met so far, by identity of the tuples of `words`: hashing one takes too long.
+    """
+
+    words: PhraseIndex[Meaning]
+    full: tuple[int, ...]
+    senses: dict[int, Sense]
+
+    def sense_of(self, meanings: tuple[Meaning, ...]) -> Sense:
+        known = self.senses.get(id(meanings))
+        if known is None:
+            known = self.senses[id(meanings)] = Sense(meanings)
+        return known
 
 
 class Evidence:
@@ -145,13 +153,12 @@ def spellings(phrase: str) -> list[str]:
 
 
 @cache
-def index() -> tuple[PhraseIndex[Meaning], tuple[int, ...]]:
-    """All packs' words, and for each `together` set a bit for each of its groups."""
+def index() -> Index:
     packs = topics.load().values()
     sets = [len(groups) for pack in packs for sets in pack.together.values() for groups in sets]
     files = sorted((*topics.files(), *ordinary.FOLDER.glob("*.yaml"), disguise.FILE, STATES))
-    entries = kept(DATA, files, Entries, lambda: [build().entries()], name=KEPT)[0]
-    return PhraseIndex.of(entries, Meaning), tuple((1 << size) - 1 for size in sets)
+    words = kept_index(DATA, files, build, Meaning, KEPT)
+    return Index(words, tuple((1 << size) - 1 for size in sets), {})
 
 
 def build() -> PhraseIndex[Meaning]:
@@ -213,7 +220,8 @@ def found_in(folded: str) -> list[Found]:
 
     It hides none where a serious word stands beside it.
     """
-    found = [(span, sense_of(meanings)) for span, meanings in index()[0].spans(folded)]
+    known = index()
+    found = [(span, known.sense_of(meanings)) for span, meanings in known.words.spans(folded)]
     covered: dict[int, int] = {}  # the longest ordinary phrase over each place
     for span, sense in found:
         if sense.covers:
@@ -255,14 +263,14 @@ def gather(texts: Iterable[tuple[str, list[Found]]]) -> dict[str, Evidence]:
     for text, found in read:
         for span, sense in found:
             for meaning in sense.meanings:
-                if meaning[0] in near:
-                    evidence[meaning[0]].add(meaning, text[span.start : span.end])
+                if meaning.topic in near:
+                    evidence[meaning.topic].add(meaning, text[span.start : span.end])
     return evidence
 
 
 def named(found: Iterable[Sense]) -> Iterator[str]:
     """The topics that a word names, or the words of one whole set; most share but a word or two."""
-    full = index()[1]
+    full = index().full
     filled: dict[int, int] = {}
     for sense in found:
         yield from sense.topics
@@ -275,7 +283,7 @@ def named(found: Iterable[Sense]) -> Iterator[str]:
 def matches(question: str) -> list[TopicMatch]:
     """All topics that the question touches, the likeliest first."""
     evidence = gather(readings(question))
-    general, full = evidence.pop(ANY), index()[1]
+    general, full = evidence.pop(ANY), index().full
     rated = [(found.rate(full, general), topic) for topic, found in evidence.items()]
     rated = [entry for entry in rated if entry[0][0] > 0]
     rated.sort(key=lambda entry: (-entry[0][0], -entry[0][1], entry[1]))

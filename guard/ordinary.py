@@ -6,7 +6,7 @@ words that no file lists, and irony.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,6 @@ from pydantic import Field
 
 from . import yaml_file
 from .errors import ConfigError
-from .kept import kept
 from .types import Language, Value, Word
 
 FOLDER = Path(__file__).parent / "data" / "ordinary"
@@ -55,8 +54,4 @@ def load(folder: Path = FOLDER) -> tuple[Everyday, ...]:
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise ConfigError("holds no everyday words", file=folder)
-    return tuple(kept(folder, files, Everyday, lambda: parse(files)))
-
-
-def parse(files: Sequence[Path]) -> list[Everyday]:
-    return [yaml_file.load(path, Everyday, language=path.stem) for path in files]
+    return tuple(yaml_file.load(path, Everyday, language=path.stem) for path in files)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import gc
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ahocorasick_rs import AhoCorasick
 
 from .errors import ConfigError
+from .kept import NAME, kept
 from .text import fold, joins_word
 from .types import Span, Value
 
@@ -128,6 +130,18 @@ class PhraseIndex(Generic[T]):
             numbers = (self._begun if goes_on else self._whole)[entry]
             known = self._told[entry, goes_on] = tuple(self._meanings[n] for n in numbers)
         return known
+
+
+def kept_index(
+    folder: Path,
+    files: Sequence[Path],
+    build: Callable[[], PhraseIndex[M]],
+    meaning: Callable[..., M],
+    name: str = NAME,
+) -> PhraseIndex[M]:
+    """The index that `build` makes of the files, or what was kept of it as `name` in the folder."""
+    entries = kept(folder, files, Entries, lambda: [build().entries()], name)[0]
+    return PhraseIndex.of(entries, meaning)
 
 
 def spelled_out(

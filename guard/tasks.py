@@ -14,26 +14,25 @@ from typing import Literal
 from . import yaml_file
 from .phrases import PhraseIndex
 from .text import fold
-from .types import Value
+from .types import Value, WordsByLanguage
 
 FILE = Path(__file__).parent / "data" / "tasks.yaml"
 Task = Literal["retell", "voice", "office"]
-Words = dict[str, tuple[str, ...]]  # by language
 READ = 2000  # characters of a question; a text to be told anew may follow
 
 
 class Tasks(Value):
     """The words of each task."""
 
-    retell: Words
-    voice: Words
-    office: Words
+    retell: WordsByLanguage
+    voice: WordsByLanguage
+    office: WordsByLanguage
 
 
 @cache
 def index() -> PhraseIndex[Task]:
     tasks = yaml_file.load(FILE, Tasks)
-    words: tuple[tuple[Task, Words], ...] = (
+    words: tuple[tuple[Task, WordsByLanguage], ...] = (
         ("retell", tasks.retell),
         ("voice", tasks.voice),
         ("office", tasks.office),

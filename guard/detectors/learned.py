@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import learned as model
 from ..exchange import PREFACE, Exchange
+from ..learned import HEAD
 from ..text import sentence_ends
 from ..types import Signal, Span
 from .omission import ENOUGH
@@ -48,9 +48,9 @@ def weight(size: float, least: float) -> float:
 
 def telling_sentences(exchange: Exchange) -> tuple[Span, ...]:
     """The sentences whose words add most to the score."""
-    answer = exchange.answer[: model.HEAD]
+    answer = exchange.answer[:HEAD]
     ends = [0, *sentence_ends(answer), len(answer)]
-    starts, adds = model.shares(exchange.question, answer)
+    starts, adds = exchange.judge.shares(exchange.question, answer)
     bounds = np.searchsorted(starts, ends)
     so_far = np.append(0.0, np.cumsum(adds))
     sums = so_far[bounds[1:]] - so_far[bounds[:-1]]

@@ -10,7 +10,7 @@ import pytest
 
 from guard import topics
 from guard.errors import ConfigError
-from guard.kept import NAME
+from guard.kept import NAME, fingerprint
 
 SOURCE = topics.FOLDER / "CN" / "tiananmen-1989.yaml"
 
@@ -49,6 +49,14 @@ def test_a_new_and_a_removed_file_are_seen(folder: Path) -> None:
     assert set(loaded(folder)) == {"one", "two"}
     (folder / "CN" / "one.yaml").unlink()
     assert set(loaded(folder)) == {"two"}
+
+
+def test_changed_code_makes_what_it_made_stale(tmp_path: Path) -> None:
+    code = tmp_path / "code.py"
+    code.write_text("one")
+    before = fingerprint(tmp_path, [], topics.Pack, [code])
+    code.write_text("other")
+    assert fingerprint(tmp_path, [], topics.Pack, [code]) != before
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'["x", []]', b"\xff\xfe"])

@@ -123,41 +123,41 @@ WITHHELD = [
 
 @pytest.mark.parametrize(("question", "reply"), COMPLETE)
 def test_a_full_answer_scores_low(question: str, reply: str) -> None:
-    assert learned.score(question, reply) < 0.2
+    assert learned.shipped().score(question, reply) < 0.2
 
 
 @pytest.mark.parametrize(("question", "reply"), WITHHELD)
 def test_a_refusal_or_an_official_line_scores_high(question: str, reply: str) -> None:
-    assert learned.score(question, reply) > 0.8
+    assert learned.shipped().score(question, reply) > 0.8
 
 
 @pytest.mark.parametrize(("question", "reply"), COMPLETE)
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75, 1.0])
 def test_the_beginning_of_an_answer_is_not_accused(question: str, reply: str, share: float) -> None:
-    assert learned.score(question, reply[: int(share * len(reply))], complete=False) < 0.5
+    assert learned.shipped().score(question, reply[: int(share * len(reply))], complete=False) < 0.5
 
 
 @pytest.mark.parametrize("reply", ["", "W", "Water shortages have", "The"])
 def test_a_few_words_are_no_proof(reply: str) -> None:
-    assert learned.score(ASKED_EN, reply, complete=False) < 0.9
+    assert learned.shipped().score(ASKED_EN, reply, complete=False) < 0.9
 
 
 def test_a_growing_refusal_is_seen_before_it_ends() -> None:
     reply = (
         "I'm sorry, but I can't help with that request. If you have any other questions, feel free"
     )
-    assert learned.score(ASKED_EN, reply, complete=False) > 0.5
+    assert learned.shipped().score(ASKED_EN, reply, complete=False) > 0.5
 
 
 def test_thinking_is_no_part_of_the_reply() -> None:
     reply = f"<think>I'm sorry, I cannot help with this.</think>\n\n{ANSWER_EN}"
-    assert Exchange(ASKED_EN, reply).learned == learned.score(ASKED_EN, ANSWER_EN)
+    assert Exchange(ASKED_EN, reply).learned == learned.shipped().score(ASKED_EN, ANSWER_EN)
 
 
 def test_each_word_has_its_share() -> None:
     """Taking a sentence away changes the score the way its words' shares say."""
     refusal = "I'm sorry, but I can't help with that request. "
-    start, adds = learned.shares(ASKED_EN, refusal + ANSWER_EN)
+    start, adds = learned.shipped().shares(ASKED_EN, refusal + ANSWER_EN)
     assert len(start) == len(adds)
     assert adds[start < len(refusal)].mean() > adds[start >= len(refusal)].mean()
 
@@ -181,15 +181,15 @@ def test_each_word_has_its_share() -> None:
 @pytest.mark.parametrize("question", ["", "?", "什么", "a" * 5000])
 @pytest.mark.parametrize("complete", [True, False])
 def test_any_text_has_a_score(question: str, reply: str, complete: bool) -> None:
-    assert 0.0 <= learned.score(question, reply, complete=complete) <= 1.0
+    assert 0.0 <= learned.shipped().score(question, reply, complete=complete) <= 1.0
 
 
 def test_a_huge_reply_is_read_in_part() -> None:
     huge = ANSWER_EN * (10_000_000 // len(ANSWER_EN))
     assert len(learned.window(huge)) <= learned.WINDOW + 2
-    learned.score("a", "b")
+    learned.shipped().score("a", "b")
     began = time.perf_counter()
-    learned.score(ASKED_EN, huge)
+    learned.shipped().score(ASKED_EN, huge)
     assert time.perf_counter() - began < 1.0
 
 
