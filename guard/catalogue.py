@@ -6,21 +6,65 @@ A file that names a model it does not list, or lists one twice, is refused as a 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from . import yaml_file
 from .errors import ConfigError, UnknownModel, nearest
-from .types import Mode, ModelSpec, Value
+from .types import Country, Mode, ModelSpec, Score, Value
 
 FILE = Path(__file__).parents[1] / "models.yaml"
+ControlPolicy = Literal["off", "on request", "when withheld"]
+
+
+class SecondOpinion(Value):
+    """Whom to ask about replies whose score lies in `band`; nobody where no `judges` are named.
+
+    `seconds` bound the wait for one opinion.
+    """
+
+    band: tuple[Score, Score] = (0.3, 0.7)
+    judges: tuple[str, ...] = ()
+    seconds: float = Field(default=20, gt=0, le=600)
+
+    @field_validator("band")
+    @classmethod
+    def rises(cls, band: tuple[float, float]) -> tuple[float, float]:
+        if band[0] > band[1]:
+            raise ValueError("the lower end of the band comes first")
+        return band
+
+
+class Limits(Value):
+    """How far one question may go: models asked, seconds in all, US dollars in all."""
+
+    models: int = Field(default=4, ge=1, le=10)
+    seconds: float = Field(default=180, gt=0, le=3600)
+    dollars: float | None = Field(default=None, gt=0)
 
 
 class GuardSettings(Value):
-    """What the guard does in this deployment. `fallbacks` are asked in this order."""
+    """What the guard does in this deployment.
+
+    `modes` are those that readers may choose from. `fallbacks` are asked in this order;
+    `fallbacks_for` holds other chains, by the jurisdiction of the topic. `control` says when the
+    replying model is asked the topic's matched control question.
+    """
 
     mode: Mode = "fall back"
+    modes: tuple[Mode, ...] = Field(default=get_args(Mode), min_length=1)
     fallbacks: tuple[str, ...] = ()
+    fallbacks_for: dict[Country, tuple[str, ...]] = {}
+    limits: Limits = Limits()
+    second_opinion: SecondOpinion = SecondOpinion()
+    control: ControlPolicy = "on request"
+
+    @model_validator(mode="after")
+    def offers_its_mode(self) -> Self:
+        if self.mode not in self.modes:
+            raise ValueError(f"mode {self.mode!r} is not among 'modes'")
+        return self
 
 
 class Catalogue(BaseModel):

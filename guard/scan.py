@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 CHUNK_ROWS, CHUNK_SIZE = 64, 2**20  # rows, and characters, that go to a worker at a time
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 AHEAD = 2  # chunks for each worker that are read before their turn
+NOT_WRITTEN = {"certain", "opinion", "control"}  # of a verdict: no model is asked here
 JSON_NAMES = {
     bool: "true or false",
     int: "a number",
@@ -262,7 +263,8 @@ def scan_row(row: Row, language: str = "en", models: Path = catalogue_file.FILE)
     """All that a scan says of one row."""
     whole = exchange_of(row)
     held = verdict.judge(whole, origins_of(row, models), language)
-    return Scanned(id=row.id, at_char=certain_at(whole), **held.model_dump(exclude={"certain"}))
+    shown = held.model_dump(exclude=NOT_WRITTEN)
+    return Scanned(id=row.id, at_char=certain_at(whole), **shown)
 
 
 def match_row(row: Asked) -> Matched:

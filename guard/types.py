@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Conduct = Literal["answered", "evaded", "refused"]
 Status = Literal["clean", "withheld", "unchecked"]
-Mode = Literal["off", "warn", "fall back"]
+Mode = Literal["off", "warn", "fall back", "compare"]
 Action = Literal["pass", "warn", "fall back"]
 Score = Annotated[float, Field(ge=0, le=1)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
@@ -68,12 +68,44 @@ class Signal(Value):
     reason: str = ""
 
 
+class Opinion(Value):
+    """What a judge model of another origin holds of a reply; `reason` is in the judge's words.
+
+    `engages`: the reply speaks of what was asked. `framing`: a state's wording stands where facts
+    would.
+    """
+
+    model: str
+    name: str
+    origin: Country
+    engages: bool
+    framing: bool
+    conduct: Conduct
+    reason: str
+
+
+class ControlReply(Value):
+    """What the same model said to the matched question on a parallel subject of another country.
+
+    `about` names that subject in mid-sentence, in the reader's language.
+    """
+
+    topic: str
+    probe: str
+    about: str
+    question: str
+    text: str
+    conduct: Conduct
+    score: Score
+
+
 class Verdict(Value):
     """What the guard holds of a reply, and why.
 
     `score` says how likely the reply withholds, whatever the topic. `aligned` says whether the
     topic is a taboo of the model's own origin or of its lineage's; None where either is unknown.
-    `certain` says that no further text of the reply is expected to change the verdict.
+    `certain` says that no further text of the reply is expected to change the verdict. `opinion`
+    and `control` are evidence that was asked for.
     """
 
     conduct: Conduct
@@ -85,6 +117,8 @@ class Verdict(Value):
     signals: tuple[Signal, ...] = ()
     explanation: str = ""
     certain: bool = False
+    opinion: Opinion | None = None
+    control: ControlReply | None = None
 
 
 class BaseModelRef(Value):
