@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from .catalogue import Catalogue
     from .catalogue import load as load_catalogue
     from .errors import CandorError, ConfigError, InputError, ProviderError, UnknownModel
-    from .events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
+    from .events import (
+        Consulted,
+        Delta,
+        Done,
+        Event,
+        Exhausted,
+        Failed,
+        FellBack,
+        Judged,
+        Started,
+        Thought,
+        Waiting,
+    )
     from .pipeline import Guard
     from .providers import Connection
     from .types import Message, ModelSpec, Signal, Span, Verdict
@@ -29,6 +41,7 @@ __all__ = [
     "Catalogue",
     "ConfigError",
     "Connection",
+    "Consulted",
     "Delta",
     "Done",
     "Event",
@@ -47,6 +60,7 @@ __all__ = [
     "Thought",
     "UnknownModel",
     "Verdict",
+    "Waiting",
     "__version__",
     "load_catalogue",
 ]
@@ -55,8 +69,8 @@ PLACES = {
     "catalogue": ("Catalogue",),
     "errors": ("CandorError", "ConfigError", "InputError", "ProviderError", "UnknownModel"),
     "events": (
-        *("Delta", "Done", "Event", "Exhausted", "Failed"),
-        *("FellBack", "Judged", "Started", "Thought"),
+        *("Consulted", "Delta", "Done", "Event", "Exhausted", "Failed"),
+        *("FellBack", "Judged", "Started", "Thought", "Waiting"),
     ),
     "pipeline": ("Guard",),
     "providers": ("Connection",),

@@ -5,17 +5,21 @@ A file that names a model it does not list, or lists one twice, is refused as a 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Any, Literal, NoReturn, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from . import yaml_file
+from . import policy, topics, yaml_file
 from .errors import ConfigError, UnknownModel, nearest
+from .provenance import aligned
 from .types import Country, Mode, ModelSpec, Score, Value
 
 FILE = Path(__file__).parents[1] / "models.yaml"
 ControlPolicy = Literal["off", "on request", "when withheld"]
+Place = tuple[str | int, ...]
+ADVICE = "No model listed would do: list one made elsewhere, or set 'mode' to warn"
 
 
 class SecondOpinion(Value):
@@ -45,20 +49,34 @@ class Limits(Value):
 
 
 class GuardSettings(Value):
-    """What the guard does in this deployment.
+    """What the guard does in this deployment; where no mode is set, all that the chains allow.
 
     `modes` are those that readers may choose from. `fallbacks` are asked in this order;
     `fallbacks_for` holds other chains, by the jurisdiction of the topic. `control` says when the
     replying model is asked the topic's matched control question.
     """
 
-    mode: Mode = "fall back"
+    mode: Mode = "warn"
     modes: tuple[Mode, ...] = Field(default=get_args(Mode), min_length=1)
     fallbacks: tuple[str, ...] = ()
     fallbacks_for: dict[Country, tuple[str, ...]] = {}
     limits: Limits = Limits()
     second_opinion: SecondOpinion = SecondOpinion()
     control: ControlPolicy = "on request"
+
+    @model_validator(mode="before")
+    @classmethod
+    def falls_back_where_it_can(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "mode" not in given:
+            return {**given, "mode": "fall back" if given.get("fallbacks") else "warn"}
+        return given
+
+    @property
+    def choices(self) -> tuple[Mode, ...]:
+        """The modes that a reader may choose from: those that need a fallback only with one."""
+        if self.fallbacks or self.fallbacks_for:
+            return self.modes
+        return tuple(m for m in self.modes if m == self.mode or m not in policy.NEED_SUCCESSORS)
 
     @model_validator(mode="after")
     def offers_its_mode(self) -> Self:
@@ -91,9 +109,10 @@ class Catalogue(BaseModel):
             raise UnknownModel(model, self.by_id)
         return folded[model.casefold()]
 
-    @property
-    def fallbacks(self) -> tuple[ModelSpec, ...]:
-        return tuple(self.by_id[id_] for id_ in self.guard.fallbacks)
+    def chain(self, jurisdiction: str | None) -> tuple[ModelSpec, ...]:
+        """The models that may be asked instead, in their order, about a topic of `jurisdiction`."""
+        ids = self.guard.fallbacks_for.get(jurisdiction or "", self.guard.fallbacks)
+        return tuple(self.by_id[id_] for id_ in ids)
 
     def with_default(self, model: str) -> Catalogue:
         """The same catalogue with another default, as `CANDOR_DEFAULT_MODEL` asks for.
@@ -115,18 +134,72 @@ def load(path: Path = FILE) -> Catalogue:
     """
     catalogue = yaml_file.load(path, Catalogue)
     refuse_twins(catalogue, path)
-    named: dict[tuple[str | int, ...], str] = {("default",): catalogue.default}
-    named |= {("guard", "fallbacks", n): id_ for n, id_ in enumerate(catalogue.guard.fallbacks)}
+    refuse_strangers(catalogue, path)
+    refuse_weak_chains(catalogue, path)
+    return catalogue
+
+
+def chains(settings: GuardSettings) -> dict[Place, tuple[str, ...]]:
+    """All chains by their place in the file."""
+    by_jurisdiction = settings.fallbacks_for.items()
+    return {
+        ("guard", "fallbacks"): settings.fallbacks,
+        **{("guard", "fallbacks_for", country): ids for country, ids in by_jurisdiction},
+    }
+
+
+def refuse_strangers(catalogue: Catalogue, path: Path) -> None:
+    """Every model that is named must be listed, and in a chain once: a second time is a cycle."""
+    named: dict[Place, str] = {("default",): catalogue.default}
+    judges = enumerate(catalogue.guard.second_opinion.judges)
+    named |= {("guard", "second_opinion", "judges", n): id_ for n, id_ in judges}
+    for place, ids in chains(catalogue.guard).items():
+        named |= {(*place, n): id_ for n, id_ in enumerate(ids)}
+        for n, id_ in enumerate(ids):
+            if id_ in ids[:n]:
+                wrong(f"{id_!r} stands twice in this chain; keep one", (*place, n), path)
     for loc, id_ in named.items():
         if id_ not in catalogue.by_id:
-            raise ConfigError(
-                f"{'.'.join(map(str, loc))}: no model {id_!r} is listed under 'models'."
-                + nearest(id_, catalogue.by_id),
-                file=path,
-                line=yaml_file.locate(path, loc),
-                key=str(loc[0]),
-            )
-    return catalogue
+            hint = nearest(id_, catalogue.by_id)
+            wrong(f"no model {id_!r} is listed under 'models'.{hint}", loc, path)
+
+
+def refuse_weak_chains(catalogue: Catalogue, path: Path) -> None:
+    """Each model must find somebody to hand a question to, on each taboo of its own origins."""
+    settings = catalogue.guard
+    if not policy.NEED_SUCCESSORS & {settings.mode, *settings.choices}:
+        return
+    for model in catalogue.models:
+        for jurisdiction in sorted(jurisdictions()):
+            if not aligned(model.origins, jurisdiction):
+                continue
+            if not policy.successors(model, catalogue.chain(jurisdiction), jurisdiction):
+                would = [s.id for s in policy.successors(model, catalogue.models, jurisdiction)]
+                own = jurisdiction in settings.fallbacks_for
+                place = ("fallbacks_for", jurisdiction) if own else ("fallbacks",)
+                wrong(
+                    f"nobody in this chain may answer for {model.id} on topics of {jurisdiction}: "
+                    "that takes a model of another origin and lineage, without a stake there. "
+                    + (f"These would do: {', '.join(would)}" if would else ADVICE),
+                    ("guard", *place),
+                    path,
+                )
+
+
+@cache
+def jurisdictions() -> frozenset[str]:
+    """The countries that have topic packs, by the packs' folders."""
+    return frozenset(file.parent.name for file in topics.files())
+
+
+def wrong(message: str, loc: Place, path: Path) -> NoReturn:
+    """Refuse the file, for what stands at `loc`."""
+    raise ConfigError(
+        f"{'.'.join(map(str, loc))}: {message}",
+        file=path,
+        line=yaml_file.locate(path, loc),
+        key=str(loc[0]),
+    )
 
 
 def refuse_twins(catalogue: Catalogue, path: Path) -> None:

@@ -24,6 +24,7 @@ FaultKind = Literal[
     "rate_limited",
     "rejected",
     "unavailable",
+    "resting",
     "timeout",
     "interrupted",
     "malformed",

@@ -1,8 +1,11 @@
 """What happens while a guarded reply comes in: a closed union, in the order in which it happens.
 
-`attempt` counts the models that were asked for one question, from 0. Each attempt is
-`Started`, any number of `Thought`, `Delta` and `Judged`, then `Done` or `Failed`. Between two
-attempts stands `FellBack`; where a next one was wanted and none is left, `Exhausted` ends it all.
+`attempt` counts the models that were asked for one question, from 0. Each attempt is `Started`,
+any number of `Waiting`, then of `Thought`, `Delta` and `Judged`, one `Consulted` at most, then
+`Done` or `Failed`. Where another model is to answer instead, `FellBack` stands between the two
+attempts; where none may, `Exhausted` says so. In the mode `compare` two lanes of attempts run side
+by side, so that their events are mixed. A `Judged` may follow an attempt's end, with evidence that
+was asked for.
 """
 
 from __future__ import annotations
@@ -13,14 +16,25 @@ from .errors import FaultKind
 from .provenance import Served
 from .types import Action, ModelSpec, Value, Verdict
 
-Cause = Literal["withheld", "failed"]
+Cause = Literal["withheld", "failed", "compared"]
+Bound = Literal["models", "seconds", "dollars"]
 
 
 class Started(Value):
-    """A model has been asked."""
+    """A model has been asked. `cause` says why, unless it is the one that was chosen."""
 
     attempt: int
     model: ModelSpec
+    lane: int = 0
+    cause: Cause | None = None
+
+
+class Waiting(Value):
+    """The host failed before it said anything, and is asked again in `seconds`."""
+
+    attempt: int
+    kind: FaultKind
+    seconds: float
 
 
 class Thought(Value):
@@ -46,13 +60,26 @@ class Judged(Value):
     final: bool
 
 
+class Consulted(Value):
+    """The verdict is unsure, so another model is asked for its opinion; a `Judged` follows."""
+
+    attempt: int
+    model: ModelSpec
+
+
 class Done(Value):
-    """The reply has ended. `finish_reason` is `stopped by guard` where the guard ended it."""
+    """The reply has ended. `finish_reason` is `stopped by guard` where the guard ended it.
+
+    `seconds` count from the question to the reply's end; `tokens` what was read of it, as the host
+    tells or by the pieces it sent; `dollars` what that costs, None where no price is known.
+    """
 
     attempt: int
     finish_reason: str
     served: Served
     seconds: float
+    tokens: int = 0
+    dollars: float | None = None
 
 
 class Failed(Value):
@@ -73,10 +100,18 @@ class FellBack(Value):
 
 
 class Exhausted(Value):
-    """A fallback was wanted and none is left. `tried` are all models that were asked."""
+    """A further model was wanted after this attempt, and none may be asked.
 
+    `tried` are all models that were asked; `bound` is what the operator's limits end, None where no
+    model is left.
+    """
+
+    attempt: int = 0
     cause: Cause
     tried: tuple[str, ...]
+    bound: Bound | None = None
 
 
-Event = Started | Thought | Delta | Judged | Done | Failed | FellBack | Exhausted
+Event = (
+    Started | Waiting | Thought | Delta | Judged | Consulted | Done | Failed | FellBack | Exhausted
+)

@@ -6,61 +6,26 @@ Text that has been sent on is never taken back; a successor's reply follows it.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from . import catalogue as catalogue_file
 from . import explain, matching, policy, provenance, verdict
+from .attempt import Attempt, Query
 from .catalogue import Catalogue
-from .errors import ProviderError
-from .events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
-from .exchange import Exchange, Progress
+from .events import Bound, Cause, Event, Exhausted, FellBack
+from .exchange import Exchange
+from .merging import merged
+from .patience import Patience
 from .providers import Connection, connect
-from .schedule import Schedule
-from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
+from .types import Message, Mode, ModelSpec, Verdict
 
-REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
-MOST_ATTEMPTS = 4
-STOPPED = "stopped by guard"
-
-if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a reply does not need
-    from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk, BaseMessage
-
-    Connect = Callable[[ModelSpec], BaseChatModel]
-
-
-@dataclass
-class Attempt:
-    """What has come of one model's reply. The one place in which a reply grows."""
-
-    number: int
-    model: ModelSpec
-    began: float = field(default_factory=time.monotonic)
-    reply: str = ""
-    thoughts: str | None = None
-    finish_reason: str = ""
-    provider: str = ""
-    answered_as: str | None = None
-    schedule: Schedule = field(default_factory=Schedule)
-    verdict: Verdict | None = None
-    progress: Progress | None = None
-
-    def due(self) -> bool:
-        """Whether the reply has a new sentence end and has grown enough to look at again."""
-        return self.schedule.due(self.reply)
-
-    def done(self) -> Done:
-        return Done(
-            attempt=self.number,
-            finish_reason=self.finish_reason,
-            served=provenance.served_by(self.provider, self.model.id, self.answered_as),
-            seconds=round(time.monotonic() - self.began, 3),
-        )
+if TYPE_CHECKING:
+    from .attempt import Connect
 
 
 class Guard:
@@ -69,16 +34,21 @@ class Guard:
     Args:
         models: the models on offer; read from `models.yaml` where left out.
         connection: how to reach them; the scripted demo where left out.
+        patience: how faults of hosts are met.
     """
 
     def __init__(
-        self, models: Catalogue | None = None, connection: Connection | None = None
+        self,
+        models: Catalogue | None = None,
+        connection: Connection | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.models = models or catalogue_file.load()
         self.connection = connection or Connection()
         if self.connection.base_url is None and self.models.base_url:
             address = {"base_url": self.models.base_url}
             self.connection = self.connection.model_copy(update=address)
+        self.patience = patience or Patience()
 
     def warm_up(self) -> None:
         """Load all data files now, so that a wrong one is found at the start.
@@ -121,183 +91,152 @@ class Guard:
         Args:
             messages: the conversation; the last one is the reader's question.
             model: the id of a model on offer; the default where left out.
-            mode: what the guard does; as `models.yaml` says where left out.
+            mode: what the guard does; as `models.yaml` says where left out. Whether a reader may
+                choose it is for the caller to say (`Catalogue.guard.choices`).
             language: of explanations.
             token: the reader's own Hugging Face token.
 
         Raises:
             UnknownModel: no such model is on offer.
         """
-        connecting = partial(connect, connection=self.connection, token=token)
-        reachable = [s for s in self.models.fallbacks if self.connection.serves(s, bool(token))]
-        run = Run(reachable, connecting, messages, mode or self.models.guard.mode, language)
-        async with aclosing(run.events(self.models.get(model or self.models.default))) as events:
+        first = self.models.get(model or self.models.default)
+        query = Query.of(messages, mode or self.models.guard.mode, language)
+        run = Run(
+            query,
+            self.models,
+            partial(connect, connection=self.connection, token=token),
+            reachable=partial(self.connection.serves, signed_in=bool(token)),
+            patience=self.patience,
+        )
+        async with aclosing(run.events(first)) as events:
             async for event in events:
                 yield event
 
 
 class Run:
-    """One question on its way through the first model and its successors."""
+    """One question on its way through the first model and those that answer besides or instead.
+
+    Args:
+        query: the question.
+        models: on offer, with the operator's chains and limits.
+        connecting: to the chat model behind a spec.
+        reachable: whether a model can be asked now.
+        patience: how faults of hosts are met.
+    """
 
     def __init__(
         self,
-        fallbacks: Sequence[ModelSpec],
+        query: Query,
+        models: Catalogue,
         connecting: Connect,
-        messages: Sequence[Message],
-        mode: Mode,
-        language: str,
+        *,
+        reachable: Callable[[ModelSpec], bool] = lambda _: True,
+        patience: Patience | None = None,
     ) -> None:
-        self.fallbacks, self.connecting = fallbacks, connecting
-        self.mode, self.language = mode, language
-        self.messages = to_langchain(messages)
-        asked = [m.text for m in messages if m.role == "user"]
-        self.question = asked[-1] if asked else ""
-        before = asked[-2] if len(asked) > 1 else ""
-        self.topic: TopicMatch | None = None
-        if mode != "off":
-            self.topic = matching.match(self.question, before)
+        self.query, self.models, self.settings = query, models, models.guard
+        self.connecting, self.reachable = connecting, reachable
+        self.patience = patience or Patience()
+        self.attempts: list[Attempt] = []
+        self.waiting: list[ModelSpec] = []
+        self.numbers = itertools.count()
+        self.began = time.monotonic()
 
     async def events(self, first: ModelSpec) -> AsyncGenerator[Event, None]:
         """The events of all attempts. A successor is asked once, and never one without a right."""
-        jurisdiction = self.topic.jurisdiction if self.topic else None
-        waiting = list(policy.successors(first, self.fallbacks, jurisdiction))
-        if self.mode != "fall back":
-            waiting = []
-        tried: list[str] = []
-        model = first
-        for number in range(MOST_ATTEMPTS):
-            tried.append(model.id)
-            attempt = Attempt(number, model)
-            failed = False
-            async with aclosing(self.attempt(attempt)) as events:
-                async for event in events:
-                    failed = failed or isinstance(event, Failed)
-                    yield event
-            wants = self.cause(attempt, failed)
-            if wants is None:
-                return
-            if not waiting or number == MOST_ATTEMPTS - 1:
-                yield Exhausted(cause=wants, tried=tuple(tried))
-                return
-            model = waiting.pop(0)
-            yield FellBack(attempt=number, to=model, cause=wants)
+        self.began = time.monotonic()
+        if self.query.mode in policy.NEED_SUCCESSORS:
+            self.waiting = self.successors(first)
+        together = self.query.mode == "compare"
+        lanes = self.side_by_side(first) if together else self.lane(self.next_attempt(first))
+        async with aclosing(lanes) as events:
+            async for event in events:
+                yield event
 
-    def cause(self, attempt: Attempt, failed: bool) -> Literal["withheld", "failed"] | None:
+    def successors(self, first: ModelSpec) -> list[ModelSpec]:
+        """Who may answer besides or instead of `first`, and can be reached."""
+        jurisdiction = self.query.jurisdiction
+        chain = filter(self.reachable, self.models.chain(jurisdiction))
+        return list(policy.successors(first, chain, jurisdiction))
+
+    async def side_by_side(self, first: ModelSpec) -> AsyncGenerator[Event, None]:
+        """Two lanes at once; the events of both as they come."""
+        attempt = self.next_attempt(first)
+        lanes = [self.lane(attempt)]
+        if self.waiting:
+            lanes.append(self.lane(self.next_attempt(self.waiting.pop(0), 1, "compared")))
+        async with aclosing(merged(lanes)) as events:
+            async for event in events:
+                yield event
+        if len(lanes) == 1:
+            yield self.exhausted(attempt, "compared", None)
+
+    def next_attempt(self, model: ModelSpec, lane: int = 0, cause: Cause | None = None) -> Attempt:
+        attempt = Attempt(next(self.numbers), model, self.query, lane, cause)
+        self.attempts.append(attempt)
+        return attempt
+
+    async def lane(self, attempt: Attempt) -> AsyncGenerator[Event, None]:
+        """A model, and those that answer instead of it, until one is done."""
+        while True:
+            async with aclosing(self.judged(attempt)) as events:
+                async for event in events:
+                    yield event
+            cause = self.cause(attempt)
+            if cause is None:
+                return
+            bound, successor = self.bound(), self.successor(attempt)
+            if bound or successor is None:
+                yield self.exhausted(attempt, cause, bound)
+                return
+            self.waiting.remove(successor)
+            yield FellBack(attempt=attempt.number, to=successor, cause=cause)
+            attempt = self.next_attempt(successor, attempt.lane, cause)
+
+    def cause(self, attempt: Attempt) -> Cause | None:
         """Why the next model is to be asked, if it is."""
-        if self.mode != "fall back":
+        if self.query.mode not in policy.NEED_SUCCESSORS:
             return None
-        if attempt.verdict and policy.decide(attempt.verdict, self.mode) == "fall back":
+        if policy.hands_on(attempt.verdict, self.query.mode, first=attempt.cause is None):
             return "withheld"
-        if attempt.number and attempt.verdict and attempt.verdict.status == "withheld":
-            return "withheld"
-        return "failed" if failed and not attempt.reply.strip() else None
+        return "failed" if attempt.fault and attempt.said_nothing else None
 
-    async def attempt(self, attempt: Attempt) -> AsyncGenerator[Event, None]:
-        """One model's reply: what it says, what the guard holds of it, how it ended."""
-        yield Started(attempt=attempt.number, model=attempt.model)
-        fault: ProviderError | None = None
-        try:
-            async with aclosing(self.read(attempt)) as events:
-                async for event in events:
-                    yield event
-        except ProviderError as error:
-            fault = error
-            attempt.finish_reason = attempt.finish_reason or "cut"
-        if fault is None and not attempt.reply.strip() and self.topic is None:
-            fault = ProviderError("empty", "the reply is empty")
-        looked = attempt.finish_reason == STOPPED or self.mode == "off"
-        if not looked and (attempt.reply or fault is None):
-            yield self.look(attempt, final=True)
-        if fault is None:
-            yield attempt.done()
-        else:
-            yield Failed(
-                attempt=attempt.number,
-                kind=fault.kind,
-                message=str(fault),
-                retry_after=fault.retry_after,
-            )
-
-    async def read(self, attempt: Attempt) -> AsyncGenerator[Event, None]:
-        """Stream the reply, looking at it as it grows; ends early where it is to be handed on."""
-        chat = self.connecting(attempt.model)
-        async with aclosing(spoken(chat, self.messages)) as chunks:
-            async for chunk in chunks:
-                for event in self.take(attempt, chunk):
-                    yield event
-                if max(len(attempt.reply), len(attempt.thoughts or "")) >= REPLY_LIMIT:
-                    attempt.finish_reason = "length"
-                    raise ProviderError("too_long", f"the reply passed {REPLY_LIMIT} characters")
-                if self.topic is None or not attempt.due():  # without a topic nothing can follow
-                    continue
-                judged = self.look(attempt, final=False)
-                stop = judged.action == "fall back" and judged.verdict.certain
-                if stop:
-                    attempt.finish_reason = STOPPED
-                    judged = judged.model_copy(update={"final": True})
-                yield judged
-                if stop:
-                    return
-
-    def take(self, attempt: Attempt, chunk: AIMessageChunk) -> list[Thought | Delta]:
-        """What one chunk adds to the reply."""
-        meta = chunk.response_metadata
-        attempt.finish_reason = meta.get("finish_reason") or attempt.finish_reason
-        attempt.provider = meta.get("provider") or attempt.provider
-        attempt.answered_as = meta.get("model_name") or attempt.answered_as
-        events: list[Thought | Delta] = []
-        thought = chunk.additional_kwargs.get("reasoning_content") or ""
-        if thought or "reasoning_content" in chunk.additional_kwargs:
-            thought = thought[: REPLY_LIMIT - len(attempt.thoughts or "")]
-            attempt.thoughts = (attempt.thoughts or "") + thought
-        if thought:
-            events.append(Thought(attempt=attempt.number, text=thought))
-        if chunk.text:
-            added = chunk.text[: REPLY_LIMIT - len(attempt.reply)]
-            attempt.reply += added
-            events.append(Delta(attempt=attempt.number, text=added))
-        return events
-
-    def look(self, attempt: Attempt, final: bool) -> Judged:
-        """Judge the reply as far as it has come."""
-        attempt.schedule.looked(len(attempt.reply))
-        exchange = Exchange(
-            self.question,
-            attempt.reply,
-            attempt.thoughts,
-            attempt.finish_reason or None,
-            complete=final and attempt.finish_reason != "cut",
-            topic=self.topic,
-            before=attempt.progress,
+    def successor(self, attempt: Attempt) -> ModelSpec | None:
+        """The next that may answer; beside another model, one that is independent of that too."""
+        beside = [other.model for other in self.attempts if other.lane != attempt.lane]
+        fits: Iterable[ModelSpec] = (
+            spec
+            for spec in self.waiting
+            if all(provenance.independent(spec, other, None) for other in beside)
         )
-        attempt.verdict = verdict.judge(exchange, attempt.model.origins, self.language)
-        attempt.progress = exchange.progress
-        return Judged(
-            attempt=attempt.number,
-            verdict=attempt.verdict,
-            action=policy.decide(attempt.verdict, self.mode),
-            final=final,
+        return next(iter(fits), None)
+
+    @property
+    def seconds_left(self) -> float:
+        return self.settings.limits.seconds - (time.monotonic() - self.began)
+
+    def bound(self) -> Bound | None:
+        """Which of the operator's limits allows no further model."""
+        limits = self.settings.limits
+        if len(self.attempts) >= limits.models:
+            return "models"
+        if self.seconds_left <= 0:
+            return "seconds"
+        spent = sum(attempt.dollars or 0 for attempt in self.attempts)
+        return "dollars" if limits.dollars is not None and spent >= limits.dollars else None
+
+    def exhausted(self, attempt: Attempt, cause: Cause, bound: Bound | None) -> Exhausted:
+        tried = tuple(each.model.id for each in self.attempts)
+        return Exhausted(attempt=attempt.number, cause=cause, tried=tried, bound=bound)
+
+    async def judged(self, attempt: Attempt) -> AsyncGenerator[Event, None]:
+        """One attempt's events."""
+        seconds = self.seconds_left if attempt.cause else None
+        telling = attempt.events(
+            self.connecting,
+            self.patience,
+            seconds=seconds,
+            replaceable=lambda: not self.bound() and self.successor(attempt) is not None,
         )
-
-
-async def spoken(
-    chat: BaseChatModel, messages: list[BaseMessage]
-) -> AsyncGenerator[AIMessageChunk, None]:
-    """The chunks of a reply; a chat model that fails in its own way has failed as a host does."""
-    try:
-        async with aclosing(chat.astream(messages)) as chunks:  # type: ignore[type-var]
-            async for chunk in chunks:
-                yield chunk
-    except ProviderError:
-        raise
-    except Exception as error:  # its words may hold a key: they stay in the cause
-        raise ProviderError(
-            "unavailable", f"the provider failed: {type(error).__name__}"
-        ) from error
-
-
-def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
-    """The conversation as langchain-core's messages."""
-    from langchain_core.messages import convert_to_messages
-
-    return list(convert_to_messages([{"role": m.role, "content": m.text} for m in messages]))
+        async with aclosing(telling) as events:
+            async for event in events:
+                yield event

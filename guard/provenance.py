@@ -7,14 +7,13 @@ may say), and what became of it since its source was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from .catalogue import Catalogue
 from .errors import ConfigError
 from .types import Country, ModelSpec, Source, Value
 from .yaml_file import load as load_yaml
@@ -93,7 +92,14 @@ def providers() -> dict[str, Organisation]:
     return load_yaml(DATA / "providers.yaml", Providers).providers
 
 
-def origins(model: str, catalogue: Catalogue | None = None) -> tuple[str, ...]:
+class Offering(Protocol):
+    """What lists models on offer, as the catalogue does."""
+
+    @property
+    def models(self) -> Sequence[ModelSpec]: ...
+
+
+def origins(model: str, catalogue: Offering | None = None) -> tuple[str, ...]:
     """A model's own origin, then its lineage's; empty where nothing is known.
 
     A model of the catalogue is known by its id, or by its name alone where the developer is the

@@ -21,13 +21,32 @@ from rich.panel import Panel
 from rich.text import Text
 
 from . import explain, topics
-from .events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
+from .events import (
+    Bound,
+    Consulted,
+    Delta,
+    Done,
+    Event,
+    Exhausted,
+    Failed,
+    FellBack,
+    Judged,
+    Started,
+    Thought,
+    Waiting,
+)
 from .pipeline import Guard
 from .plain import flag, one_line, plain, unfinished
 from .providers.transport import close_shared_client
 from .types import Fact, Message, Mode, ModelSpec, Verdict
 
 PIECES = re.compile(r"\n|[ \t]+|[\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]|[^\s]+|\s")
+EXHAUSTED: dict[Bound | None, str] = {
+    None: "no model that could be asked besides is left",
+    "models": "as many models were asked as the operator allows",
+    "seconds": "the time that the operator allows is up",
+    "dollars": "the money that the operator allows is spent",
+}
 BARS = {"reply": "│ ", "thought": "┆ "}
 
 
@@ -119,6 +138,7 @@ class Replies:
     """What the models of one question said, and which of it the conversation keeps."""
 
     texts: dict[int, str] = field(default_factory=dict)
+    beside: set[int] = field(default_factory=set)  # attempts that only stand beside the chosen
     answered: int | None = None
     failed: bool = False
 
@@ -130,27 +150,34 @@ class Replies:
         return next((text for text in reversed(self.texts.values()) if text.strip()), "")
 
     def take(self, event: Event) -> None:
-        if isinstance(event, Delta):
+        if isinstance(event, Started) and event.lane:
+            self.beside.add(event.attempt)
+        elif isinstance(event, Delta):
             self.texts[event.attempt] = self.texts.get(event.attempt, "") + event.text
         elif isinstance(event, Judged) and event.final and event.verdict.status != "withheld":
-            self.answered = event.attempt if event.attempt in self.texts else self.answered
+            answers = event.attempt in self.texts
+            if answers and (self.answered is None or event.attempt not in self.beside):
+                self.answered = event.attempt
         elif isinstance(event, Failed | FellBack):
             self.failed = isinstance(event, Failed)
 
 
 class Screen:
-    """Shows the events of a guarded reply."""
+    """Shows the events of a guarded reply; of two side by side, the second when all is there."""
 
     def __init__(self, console: Console, language: str) -> None:
         self.console, self.language = console, language
         self.behind: Behind | None = None
         self.replies = Replies()
-        self.model: ModelSpec | None = None
+        self.models: dict[int, ModelSpec] = {}
+        self.held: list[Event] = []
         self.showing: dict[type[Any], Callable[[Any], None]] = {
             Started: self.started,
+            Waiting: self.waiting,
             Thought: self.thought,
             Delta: self.delta,
             Judged: self.judged,
+            Consulted: self.consulted,
             Done: self.done,
             Failed: self.failed,
             FellBack: self.fell_back,
@@ -159,7 +186,16 @@ class Screen:
 
     def show(self, event: Event) -> None:
         self.replies.take(event)
-        self.showing[type(event)](event)
+        if event.attempt in self.replies.beside:
+            self.held.append(event)
+        else:
+            self.showing[type(event)](event)
+
+    def finish(self) -> None:
+        """Show what was held back."""
+        for event in self.held:
+            self.showing[type(event)](event)
+        self.held = []
 
     def say(self, words: str, style: str = "") -> None:
         """A line of ours."""
@@ -179,8 +215,11 @@ class Screen:
         self.behind.write(words)
 
     def started(self, event: Started) -> None:
-        self.model = event.model
+        self.models[event.attempt] = event.model
         self.say(f"{event.model.name} · {place(event.model.origin, self.language)}", "bold")
+
+    def waiting(self, event: Waiting) -> None:
+        self.say(f"The host is busy or out of order; asking again in {event.seconds:.1f} s.", "dim")
 
     def thought(self, event: Thought) -> None:
         self.write("thought", event.text)
@@ -192,14 +231,17 @@ class Screen:
         if not event.final:
             return
         if event.verdict.status == "withheld":
-            self.warn(event.verdict)
+            self.warn(event.verdict, self.replies.texts.get(event.attempt, ""))
         elif event.verdict.status == "unchecked":
             self.say(f"Candor: {event.verdict.explanation}", "yellow")
 
-    def warn(self, verdict: Verdict) -> None:
+    def consulted(self, event: Consulted) -> None:
+        origin = place(event.model.origin, self.language)
+        self.say(f"Candor is unsure and asks {event.model.name} ({origin}) for its opinion.", "dim")
+
+    def warn(self, verdict: Verdict, reply: str) -> None:
         """What the guard holds of a reply that withholds, and what others hold of its topic."""
         self.close()
-        reply = self.replies.texts.get(max(self.replies.texts, default=0), "")
         told = Text(verdict.explanation)
         quoted = words_of(verdict, reply)
         if quoted:
@@ -231,7 +273,7 @@ class Screen:
         self.close()
 
     def failed(self, event: Failed) -> None:
-        name = self.model.name if self.model else ""
+        name = self.models[event.attempt].name
         what, advice = explain.fault(event.kind, self.language, model=name)
         self.say(f"{what} {advice}", "red")
 
@@ -240,7 +282,7 @@ class Screen:
         self.say(f"Candor asks {event.to.name} ({origin}) instead.", "yellow")
 
     def exhausted(self, event: Exhausted) -> None:
-        self.say("Candor: no model that could be asked instead is left.", "yellow")
+        self.say(f"Candor: {EXHAUSTED[event.bound]}.", "yellow")
 
 
 def words_of(verdict: Verdict, reply: str, most: int = 4) -> list[str]:
@@ -302,6 +344,7 @@ class Chat:
         )
         async for event in events:
             screen.show(event)
+        screen.finish()
 
 
 def proper_text(typed: str) -> str:

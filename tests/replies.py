@@ -35,6 +35,8 @@ from starlette.routing import Route
 
 PACE = 0.001  # seconds between two pieces of a reply
 RETRY_AFTER = "7"
+LASTING = {"429": {"retry-after": RETRY_AFTER}}
+PASSING = {"passing-500": (500, {}), "busy-soon": (429, {"retry-after": "0.2"})}  # the first time
 HUGE = 50_000_000  # characters; far more than the buffers between two processes hold
 OTHER_MODEL = "someone-else/Small-1B"
 SUBJECTS = {
@@ -361,7 +363,7 @@ WAYS: dict[str, Way] = {
 }
 BEFORE_FAULT = 6  # pieces; none for `NAME-first`, half of the reply for `late-NAME`
 QUIRKS = {"hang", "empty", "slow", "think", "reasoning", "reasoning_content", "usage", "routed"}
-QUIRKS |= {"other-model", "keep-alive", "tight"}
+QUIRKS |= {"other-model", "keep-alive", "tight", *PASSING}
 
 
 async def stream(host: Host, request: Request, asked: Asked, said: Said) -> AsyncIterator[bytes]:
@@ -421,11 +423,12 @@ async def chat(request: Request) -> Response:
     model = body["model"]
     fault = fault_of(model, question, headers)
     asked = Asked(model, question, headers, body, fault)
+    again = any(before.model == model and before.question == question for before in host.asked)
     host.asked.append(asked)
-    if fault.isdigit():
-        waits = {"retry-after": RETRY_AFTER} if fault == "429" else {}
-        message = f"status {fault} for {headers.get('authorization', 'nobody')}"
-        return JSONResponse({"error": {"message": message}}, int(fault), waits)
+    if fault.isdigit() or (fault in PASSING and not again):
+        status, waits = PASSING.get(fault) or (int(fault), LASTING.get(fault, {}))
+        message = f"status {status} for {headers.get('authorization', 'nobody')}"
+        return JSONResponse({"error": {"message": message}}, status, waits)
     if fault == "hang":
         with host.at_work():
             await wait_for_goodbye(request)

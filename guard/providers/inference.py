@@ -9,6 +9,8 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -269,5 +271,16 @@ def of_status(error: HfHubHTTPError) -> ProviderError:
     return ProviderError(
         KINDS.get(status, default),
         f"the host answered with status {status}",
-        retry_after=float(waits) if waits.replace(".", "", 1).isdigit() else None,
+        retry_after=seconds_of(waits),
     )
+
+
+def seconds_of(waits: str) -> float | None:
+    """A `retry-after` in seconds: hosts give a number, or a date (RFC 9110, 10.2.3)."""
+    if waits.replace(".", "", 1).isdigit():
+        return float(waits)
+    try:
+        due = parsedate_to_datetime(waits)
+    except ValueError:
+        return None
+    return max((due - datetime.now(due.tzinfo)).total_seconds(), 0.0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import topics, yaml_file
-from ..catalogue import Catalogue, GuardSettings
+from ..catalogue import Catalogue, SecondOpinion
 from ..errors import ProviderError
 from ..text import fold_question, main_script
 from ..topics import Pack, Probe
@@ -161,7 +161,9 @@ def with_personas(catalogue: Catalogue) -> Catalogue:
     specs = persona_specs()
     candid_ones = tuple(p.id for p in script().personas if p.withholds is None)
     fallbacks = candid_ones + catalogue.guard.fallbacks
-    guard = GuardSettings(mode=catalogue.guard.mode, fallbacks=fallbacks)
+    guard = catalogue.guard.model_copy(
+        update={"fallbacks": fallbacks, "fallbacks_for": {}, "second_opinion": SecondOpinion()}
+    )
     return catalogue.model_copy(
         update={"models": specs + catalogue.models, "guard": guard, "default": specs[0].id}
     )

@@ -17,7 +17,7 @@ VALID = """\
 default: acme/One
 guard:
   mode: warn
-  fallbacks: [acme/Two]
+  fallbacks: [acme/Two, acme/One]
 models:
   - id: acme/One
     name: One
@@ -96,8 +96,8 @@ def test_the_default_and_the_fallbacks() -> None:
     assert SHIPPED.default == "Qwen/Qwen2.5-72B-Instruct"
     assert SHIPPED.guard.mode == "fall back"
     default = SHIPPED.get(SHIPPED.default)
-    assert all(not {*f.origins} & {*default.origins} for f in SHIPPED.fallbacks)
-    assert len({f.origin for f in SHIPPED.fallbacks}) >= 3
+    assert all(not {*f.origins} & {*default.origins} for f in SHIPPED.chain("CN"))
+    assert len({f.origin for f in SHIPPED.chain(None)}) >= 3
 
 
 def test_r1_1776_carries_its_lineage() -> None:
@@ -132,7 +132,7 @@ def test_a_valid_file(tmp_path: Path) -> None:
     assert models.get("acme/One").origin == "NO", "Norway is no boolean"
     assert models.get("ACME/one").id == "acme/One"
     assert models.get("acme/One").origins == ("NO", "CN")
-    assert [f.id for f in models.fallbacks] == ["acme/Two"]
+    assert [f.id for f in models.chain(None)] == ["acme/Two", "acme/One"]
 
 
 @pytest.mark.parametrize("written", ["off", "'off'", '"off"'])
@@ -143,7 +143,8 @@ def test_off_needs_no_quotes(tmp_path: Path, written: str) -> None:
 def test_the_guards_part_may_be_left_out(tmp_path: Path) -> None:
     text = re.sub(r"guard:\n.*\n.*\n", "", VALID)
     models = load(tmp_path, text)
-    assert (models.guard.mode, models.fallbacks) == ("fall back", ())
+    assert (models.guard.mode, models.chain(None)) == ("warn", ())
+    assert models.guard.choices == ("off", "warn"), "nobody is there to fall back to"
 
 
 def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
         ("mode: warn", "mode: wran", "mode", "warn"),
         ("mode: warn", "mode: fallback", "mode", "fall back"),
         ("default: acme/One", "default: acme/Oen", "default", "acme/One"),
-        ("fallbacks: [acme/Two]", "fallbacks: [acme/Tow]", "fallbacks", "acme/Two"),
+        ("fallbacks: [acme/Two, acme/One]", "fallbacks: [acme/Tow]", "fallbacks", "acme/Two"),
     ],
 )
 def test_a_slip_of_the_pen_is_named_with_its_line_and_the_nearest_word(
@@ -197,7 +198,7 @@ def test_a_slip_of_the_pen_is_named_with_its_line_and_the_nearest_word(
         ("id: acme/Two\n", "id: Two\n", "id"),
         ("card: https://example.org/two", "card: example.org/two", "card"),
         ("mode: warn", "mode: 7", "mode"),
-        ("fallbacks: [acme/Two]", "fallbacks: acme/Two", "fallbacks"),
+        ("fallbacks: [acme/Two, acme/One]", "fallbacks: acme/Two", "fallbacks"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_line(

@@ -22,12 +22,25 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
 
 from guard import catalogue, verdict
-from guard.catalogue import Catalogue, GuardSettings
+from guard.attempt import REPLY_LIMIT, STOPPED, Query
+from guard.catalogue import Catalogue, GuardSettings, Limits
 from guard.detectors import DETECTORS
 from guard.errors import ProviderError, UnknownModel
-from guard.events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
+from guard.events import (
+    Delta,
+    Done,
+    Event,
+    Exhausted,
+    Failed,
+    FellBack,
+    Judged,
+    Started,
+    Thought,
+    Waiting,
+)
 from guard.exchange import PREFACE, Exchange
-from guard.pipeline import MOST_ATTEMPTS, REPLY_LIMIT, STOPPED, Guard, Run
+from guard.patience import Patience
+from guard.pipeline import Guard, Run
 from guard.providers import Connection
 from guard.types import BaseModelRef, Message, Mode, ModelSpec, Signal, Verdict
 
@@ -41,7 +54,7 @@ PLAIN = replies.CANDID["", "en"]
 
 
 class Scripted(BaseChatModel):
-    """Says its lines; a line that is an exception is raised. `said` counts those asked for."""
+    """Says its lines; an exception is raised, a number waited. `said` counts those asked for."""
 
     lines: list[Any]
     asked: list[list[BaseMessage]] = Field(default_factory=list)
@@ -62,7 +75,9 @@ class Scripted(BaseChatModel):
         self.said = 0
         try:
             for line in self.lines:
-                await asyncio.sleep(0)
+                await asyncio.sleep(line if isinstance(line, float) else 0)
+                if isinstance(line, float):
+                    continue
                 if isinstance(line, Exception):
                     raise line
                 chunk = line if isinstance(line, AIMessageChunk) else AIMessageChunk(content=line)
@@ -107,20 +122,31 @@ def cast_of(*models: tuple[str, Scripted]) -> Cast:
     return [(spec(f"m/{n}-{o.lower()}", o), chat) for n, (o, chat) in enumerate(models)]
 
 
-def run_of(cast: Cast, question: str, mode: Mode = "fall back") -> Run:
+def run_of(
+    cast: Cast, *conversation: Message, mode: Mode = "fall back", limits: Limits | None = None
+) -> Run:
     specs = tuple(s for s, _ in cast)
     fallbacks = tuple(s.id for s in specs[1:])
-    models = Catalogue(
-        default=specs[0].id, guard=GuardSettings(mode=mode, fallbacks=fallbacks), models=specs
-    )
+    settings = GuardSettings(mode=mode, fallbacks=fallbacks, limits=limits or Limits())
+    models = Catalogue(default=specs[0].id, guard=settings, models=specs)
     chats = {s.id: chat for s, chat in cast}
-    asked = [Message(role="user", text=question)]
-    return Run(models.fallbacks, lambda s: chats[s.id], asked, mode, "en")
+    query = Query.of(conversation, mode, "en")
+    return Run(query, models, lambda s: chats[s.id], patience=Patience(pause=0))
 
 
-async def play(cast: Cast, question: str = TIANANMEN, mode: Mode = "fall back") -> list[Event]:
+def asked(text: str) -> Message:
+    return Message(role="user", text=text)
+
+
+async def play(
+    cast: Cast,
+    question: str = TIANANMEN,
+    mode: Mode = "fall back",
+    limits: Limits | None = None,
+) -> list[Event]:
+    run = run_of(cast, asked(question), mode=mode, limits=limits)
     async with asyncio.timeout(20):
-        return [e async for e in run_of(cast, question, mode).events(cast[0][0])]
+        return [e async for e in run.events(cast[0][0])]
 
 
 def of(events: list[Event], kind: type[Any]) -> list[Any]:
@@ -147,6 +173,8 @@ def assert_grammar(events: list[Event], mode: Mode) -> None:
         started = rest.pop(0)
         assert isinstance(started, Started)
         assert started.attempt == number
+        while rest and isinstance(rest[0], Waiting):
+            assert rest.pop(0).attempt == number
         finals = 0
         while rest and isinstance(rest[0], Thought | Delta | Judged):
             event = rest.pop(0)
@@ -175,7 +203,7 @@ def assert_grammar(events: list[Event], mode: Mode) -> None:
         assert isinstance(rest[0], Started)
         assert rest[0].model == between.to
         number += 1
-        assert number < MOST_ATTEMPTS
+        assert number < Limits().models
 
 
 KINDS = ["unavailable", "timeout", "rate_limited", "interrupted", "malformed"]
@@ -279,6 +307,89 @@ async def test_a_candid_reply_passes_whole(mode: Mode) -> None:
     assert all(j.action == "pass" for j in of(events, Judged))
 
 
+# Two models side by side
+
+
+async def test_compare_asks_two_of_different_origins_at_once_and_stops_neither() -> None:
+    first, second = saying(PARTY_LINE), saying(CANDID)
+    events = await play(cast_of(("CN", first), ("FI", second)), mode="compare")
+    started = of(events, Started)
+    assert [(s.attempt, s.lane, s.cause) for s in started] == [(0, 0, None), (1, 1, "compared")]
+    assert (text_of(events, 0), text_of(events, 1)) == (PARTY_LINE, CANDID)
+    assert (final(events, 0).status, final(events, 1).status) == ("withheld", "clean")
+    assert not of(events, FellBack)
+    both_began = events.index(started[1])
+    assert both_began < max(events.index(d) for d in of(events, Delta) if d.attempt == 0)
+
+
+@pytest.mark.parametrize("question", [TIANANMEN, SOUP])
+async def test_compare_takes_the_first_independent_model(question: str) -> None:
+    child = spec("m/child", "US", ("m/root", "CN"))
+    cast = [
+        (spec("m/first", "CN"), saying(PLAIN)),
+        (child, saying(PLAIN)),
+        (spec("m/other", "CH"), saying(PLAIN)),
+    ]
+    events = await play(cast, question, mode="compare")
+    assert [s.model.id for s in of(events, Started)] == ["m/first", "m/other"]
+
+
+async def test_compare_without_a_second_model_says_so() -> None:
+    events = await play(cast_of(("CN", saying(CANDID)), ("CN", saying(CANDID))), mode="compare")
+    assert text_of(events) == CANDID
+    assert isinstance(events[-1], Exhausted)
+    assert events[-1].cause == "compared"
+
+
+@pytest.mark.parametrize("lane", [0, 1])
+async def test_in_a_comparison_a_host_that_fails_is_replaced_by_another_origin(lane: int) -> None:
+    chats = [saying(CANDID), saying(CANDID)]
+    chats[lane] = failing("timeout")
+    origins = ("CN", "FI")
+    cast = cast_of(*zip(origins, chats, strict=True), ("FI", saying(PLAIN)), ("CH", saying(PLAIN)))
+    events = await play(cast, mode="compare")
+    (fell,) = of(events, FellBack)
+    started = of(events, Started)[-1]
+    assert (fell.cause, fell.to, started.lane, started.cause) == (
+        "failed",
+        started.model,
+        lane,
+        "failed",
+    )
+    assert started.model.origin == ("CH" if lane == 0 else "FI"), "never that of the one beside it"
+    assert text_of(events, 2) == PLAIN
+
+
+async def test_leaving_a_comparison_closes_both() -> None:
+    first, second = saying(PARTY_LINE), saying(CANDID)
+    cast = cast_of(("CN", first), ("FI", second))
+    events = run_of(cast, asked(TIANANMEN), mode="compare").events(cast[0][0])
+    async for event in events:
+        if isinstance(event, Delta):
+            break
+    await events.aclose()
+    assert first.closed
+    assert second.closed
+
+
+# Limits
+
+
+async def test_no_further_model_is_asked_when_the_time_is_up() -> None:
+    cast = cast_of(("CN", saying(REFUSAL)), ("FI", saying(CANDID)))
+    events = await play(cast, limits=Limits(seconds=1e-6))
+    assert isinstance(events[-1], Exhausted)
+    assert events[-1].bound == "seconds"
+    assert text_of(events) == REFUSAL
+
+
+async def test_a_successor_that_says_nothing_ends_with_the_time() -> None:
+    cast = cast_of(("CN", saying(REFUSAL)), ("FI", Scripted(lines=[60.0, CANDID])))
+    events = await play(cast, limits=Limits(seconds=0.3))
+    assert of(events, Failed)[0].kind == "timeout"
+    assert isinstance(events[-1], Exhausted)
+
+
 # Whose taboo
 
 
@@ -345,13 +456,15 @@ async def test_no_more_models_are_asked_than_the_limit() -> None:
     countries = ["CN", "FI", "CH", "SE", "NO", "DK", "FR"]
     cast = cast_of(*((country, saying(REFUSAL)) for country in countries))
     events = await play(cast)
-    assert len(of(events, Started)) == MOST_ATTEMPTS
+    assert len(of(events, Started)) == Limits().models
     assert isinstance(events[-1], Exhausted)
-    assert events[-1].tried == tuple(s.id for s, _ in cast[:MOST_ATTEMPTS])
+    assert events[-1].tried == tuple(s.id for s, _ in cast[: Limits().models])
+    assert events[-1].bound == "models"
 
 
-async def test_without_a_successor_the_whole_reply_is_still_judged() -> None:
+async def test_without_a_successor_the_whole_reply_is_read_and_judged() -> None:
     events = await play(cast_of(("CN", saying(PARTY_LINE))))
+    assert text_of(events) == PARTY_LINE
     assert isinstance(events[-1], Exhausted)
     assert final(events).status == "withheld"
 
@@ -359,18 +472,12 @@ async def test_without_a_successor_the_whole_reply_is_still_judged() -> None:
 async def test_a_successor_gets_the_same_conversation() -> None:
     first, second = saying(REFUSAL), saying(CANDID)
     cast = cast_of(("CN", first), ("FI", second))
-    run = run_of(cast, TIANANMEN)
-    run = Run(
-        run.fallbacks,
-        run.connecting,
-        [
-            Message(role="system", text="Be brief."),
-            Message(role="user", text="Hello"),
-            Message(role="assistant", text="Hello!"),
-            Message(role="user", text=TIANANMEN),
-        ],
-        "fall back",
-        "en",
+    run = run_of(
+        cast,
+        Message(role="system", text="Be brief."),
+        asked("Hello"),
+        Message(role="assistant", text="Hello!"),
+        asked(TIANANMEN),
     )
     events = [e async for e in run.events(cast[0][0])]
     assert of(events, FellBack)
@@ -380,13 +487,8 @@ async def test_a_successor_gets_the_same_conversation() -> None:
 
 async def test_a_follow_up_question_keeps_the_topic() -> None:
     cast = cast_of(("CN", saying(REFUSAL)), ("FI", saying(CANDID)))
-    run = run_of(cast, TIANANMEN)
-    asked = [
-        Message(role="user", text=TIANANMEN),
-        Message(role="assistant", text=CANDID),
-        Message(role="user", text="How many died?"),
-    ]
-    run = Run(run.fallbacks, run.connecting, asked, "fall back", "en")
+    said = Message(role="assistant", text=CANDID)
+    run = run_of(cast, asked(TIANANMEN), said, asked("How many died?"))
     events = [e async for e in run.events(cast[0][0])]
     assert final(events).topic == "tiananmen-1989"
     assert of(events, FellBack)
@@ -466,8 +568,7 @@ async def test_check_finds_what_the_stream_found(
     host: replies.Host, question: str, model: str
 ) -> None:
     guard = Guard(connection=Connection(base_url=host.base_url, timeout=10))
-    asked = [Message(role="user", text=question)]
-    events = [e async for e in guard.stream(asked, model=model, mode="warn")]
+    events = [e async for e in guard.stream([asked(question)], model=model, mode="warn")]
     found = guard.check(question, text_of(events), model=model, finish_reason="stop")
     assert found == final(events)
 
@@ -489,23 +590,22 @@ async def test_the_front_door_reads_the_catalogue_the_mode_and_the_default(
     host: replies.Host,
 ) -> None:
     guard = Guard(connection=Connection(base_url=host.base_url, timeout=10))
-    events = [e async for e in guard.stream([Message(role="user", text=TIANANMEN)])]
+    events = [e async for e in guard.stream([asked(TIANANMEN)])]
     started = of(events, Started)
     assert started[0].model.id == guard.models.default
-    assert started[1].model == guard.models.fallbacks[0]
-    assert host.asked[1].model == guard.models.fallbacks[0].id
+    assert started[1].model == guard.models.chain("CN")[0]
+    assert host.asked[1].model == guard.models.chain("CN")[0].id
 
 
 async def test_an_unknown_model_names_the_nearest() -> None:
-    asked = [Message(role="user", text=SOUP)]
     with pytest.raises(UnknownModel, match="Did you mean 'Qwen/QwQ-32B'"):
-        async for _ in Guard().stream(asked, model="Qwen/QwQ-32"):
+        async for _ in Guard().stream([asked(SOUP)], model="Qwen/QwQ-32"):
             pass
 
 
 async def test_the_catalogues_address_is_used(host: replies.Host) -> None:
     models = catalogue.load().model_copy(update={"base_url": host.base_url})
-    events = [e async for e in Guard(models).stream([Message(role="user", text=SOUP)])]
+    events = [e async for e in Guard(models).stream([asked(SOUP)])]
     assert isinstance(events[-1], Done)
     assert text_of(events) == PLAIN
     elsewhere = Guard(models, Connection(base_url="http://127.0.0.1:9/v1", timeout=1))
@@ -518,7 +618,7 @@ async def test_words_of_the_conversation_are_not_logged(
     caplog.set_level(logging.DEBUG)
     guard = Guard(connection=Connection(base_url=host.base_url, timeout=10))
     private = "My name is Aino Virtanen. " + TIANANMEN
-    assert [e async for e in guard.stream([Message(role="user", text=private)])]
+    assert [e async for e in guard.stream([asked(private)])]
     assert "Aino Virtanen" not in caplog.text
     assert CANDID[:40] not in caplog.text
 

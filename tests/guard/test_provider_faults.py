@@ -11,10 +11,12 @@ import pytest
 import replies
 from pydantic import SecretStr
 
+from guard.attempt import REPLY_LIMIT
 from guard.catalogue import Catalogue, GuardSettings
 from guard.errors import FaultKind, ProviderError
 from guard.events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
-from guard.pipeline import REPLY_LIMIT, Guard
+from guard.patience import Patience
+from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.inference import InferenceChat
 from guard.providers.transport import LINE_LIMIT
@@ -77,14 +79,17 @@ def spec(id_: str, origin: str) -> ModelSpec:
 def guard_of(
     host: replies.Host, first: str, *fallbacks: str, mode: Mode = "fall back", timeout: float = 0.5
 ) -> Guard:
-    """A guard whose first model is Chinese and whose fallbacks are Finnish and Swiss."""
+    """A guard whose first model is Chinese and whose fallbacks are Finnish and Swiss.
+
+    It asks each host once: that it asks again is tested in `test_patience.py`.
+    """
     origins = ["CN", "FI", "CH", "SE", "NO"]
     models = tuple(spec(id_, o) for id_, o in zip((first, *fallbacks), origins, strict=False))
     catalogue = Catalogue(
         default=first, guard=GuardSettings(mode=mode, fallbacks=fallbacks), models=models
     )
     connection = Connection(base_url=host.base_url, api_key=SecretStr(KEY), timeout=timeout)
-    return Guard(catalogue, connection)
+    return Guard(catalogue, connection, Patience(tries=1))
 
 
 async def ask(guard: Guard, question: str = SOUP, **options: Any) -> list[Event]:

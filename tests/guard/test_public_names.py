@@ -16,6 +16,7 @@ NAMES = [
     "Catalogue",
     "ConfigError",
     "Connection",
+    "Consulted",
     "Delta",
     "Done",
     "Event",
@@ -34,6 +35,7 @@ NAMES = [
     "Thought",
     "UnknownModel",
     "Verdict",
+    "Waiting",
     "__version__",
     "load_catalogue",
 ]
