@@ -12,10 +12,22 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
-from guard.events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
+from guard.events import (
+    Consulted,
+    Delta,
+    Done,
+    Event,
+    Exhausted,
+    Failed,
+    Judged,
+    Started,
+    Thought,
+    Waiting,
+)
 
 from .store import UNREACHABLE, Reply, State, Store, new_id
 
@@ -27,6 +39,19 @@ NUL = str.maketrans({"\x00": "\ufffd"})  # PostgreSQL keeps no NUL in text
 EventSource = Callable[[], AsyncIterator[Event]]
 
 
+@dataclass
+class Row:
+    """A reply that comes in, and how far its row in the store has come.
+
+    `unsaved` are columns that could not be written yet; `saved_at` is when the last write ended.
+    """
+
+    reply: Reply
+    stored: bool = False
+    unsaved: dict[str, Any] = field(default_factory=dict)
+    saved_at: float = 0.0
+
+
 class Live:
     """One running turn: its replies so far, and the task that reads them."""
 
@@ -34,17 +59,17 @@ class Live:
         self, store: Store, conversation_id: str, turn_id: str, run: int, step: int
     ) -> None:
         self.conversation_id, self.turn_id, self.run = conversation_id, turn_id, run
-        self.replies: list[Reply] = []
         self.version = 0
         self.first_step = step  # above 0 where a reader asked another model about a withheld reply
         self._store = store
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopped_as: State | None = None
-        self._cause = "withheld" if step else None
-        self._saved_at = 0.0
-        self._stored = False  # whether the newest reply has its row
-        self._unsaved: dict[str, Any] = {}
+        self._rows: dict[int, Row] = {}  # by attempt
+
+    @property
+    def replies(self) -> list[Reply]:
+        return [row.reply for row in self._rows.values()]
 
     @property
     def running(self) -> bool:
@@ -105,85 +130,96 @@ class Live:
             await self._end("interrupted")
 
     async def _end(self, state: State, **values: Any) -> None:
-        """Close the reply that is still open, if any."""
-        if self.replies and self.replies[-1].state == "streaming":
-            await self._save(state=state, **values)
+        """Close the replies that are still open."""
+        for row in self._rows.values():
+            if row.reply.state == "streaming":
+                await self._save(row, state=state, **values)
 
     async def _take(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._rows[event.attempt] = Row(self._reply(event))
+            await self._save(self._rows[event.attempt])
+            return
+        row = self._rows[event.attempt]
+        reply = row.reply
         match event:
-            case Started():
-                await self._start(event)
+            case Waiting():
+                reply.waits = event.seconds
             case Delta():
-                self.replies[-1].text += event.text.translate(NUL)
-                await self._save_now_and_then()
+                reply.waits = None
+                reply.text += event.text.translate(NUL)
+                await self._save_now_and_then(row)
             case Thought():
-                reply = self.replies[-1]
+                reply.waits = None
                 reply.thoughts = (reply.thoughts or "") + event.text.translate(NUL)
-                await self._save_now_and_then()
+                await self._save_now_and_then(row)
             case Judged():
-                await self._judge(event)
+                await self._judge(row, event)
+            case Consulted():
+                reply.consulted = event.model.name
             case Done():
                 stopped = event.finish_reason == "stopped by guard"
                 await self._save(
+                    row,
                     state="stopped" if stopped else "done",
                     finish_reason=event.finish_reason,
                     served=event.served.model_dump(),
                     seconds=event.seconds,
+                    tokens=event.tokens,
+                    dollars=event.dollars,
                 )
             case Failed():
                 fault = event.model_dump(include={"kind", "message", "retry_after"})
-                await self._save(state="failed", fault=fault)
-            case FellBack():
-                self._cause = event.cause
+                await self._save(row, state="failed", fault=fault)
             case Exhausted():
-                await self._save(exhausted=event.cause)
+                await self._save(row, exhausted=event.cause, bound=event.bound)
 
-    async def _start(self, event: Started) -> None:
-        reply = Reply(
+    def _reply(self, event: Started) -> Reply:
+        """The row of a reply that begins. One that a reader asked for follows a withheld one."""
+        return Reply(
             id=new_id(),
             turn_id=self.turn_id,
             run=self.run,
             step=self.first_step + event.attempt,
+            lane=event.lane,
             model=event.model.model_dump(mode="json"),
             text="",
             thoughts=None,
             state="streaming",
             finish_reason="",
             action="pass",
-            cause=self._cause,
+            cause=event.cause or ("withheld" if self.first_step else None),
             not_withheld=False,
         )
-        self.replies.append(reply)
-        self._stored, self._unsaved = False, {}
-        await self._save()
 
-    async def _judge(self, event: Judged) -> None:
+    async def _judge(self, row: Row, event: Judged) -> None:
         """Keep the newest verdict; only a final or an acting one is worth a write of its own."""
         verdict = event.verdict.model_dump(mode="json")
         if event.final or event.action != "pass":
-            await self._save(verdict=verdict, action=event.action)
+            row.reply.consulted = None
+            await self._save(row, verdict=verdict, action=event.action)
         if event.final and event.verdict.status == "withheld":
             await to_the_end(written(self._store.mark_withheld(self.conversation_id)))
 
-    async def _save_now_and_then(self) -> None:
-        if time.monotonic() - self._saved_at > SAVE_EVERY:
-            await self._save()
+    async def _save_now_and_then(self, row: Row) -> None:
+        if time.monotonic() - row.saved_at > SAVE_EVERY:
+            await self._save(row)
 
-    async def _save(self, **values: Any) -> None:
+    async def _save(self, row: Row, **values: Any) -> None:
         """Write the reply as it stands, with what is new of it and what could not be written."""
-        reply = self.replies[-1]
         for name, value in values.items():
-            setattr(reply, name, value)
-        self._unsaved |= values
-        await to_the_end(self._store_newest(reply))
-        self._saved_at = time.monotonic()
+            setattr(row.reply, name, value)
+        row.unsaved |= values
+        await to_the_end(self._store_row(row))
+        row.saved_at = time.monotonic()
 
-    async def _store_newest(self, reply: Reply) -> None:
-        values = {"text": reply.text, "thoughts": reply.thoughts, **self._unsaved}
-        row = self._store.save_reply(reply.id, **values) if self._stored else None
-        reply.kept = await written(row or self._store.add_reply(reply))
+    async def _store_row(self, row: Row) -> None:
+        reply = row.reply
+        values = {"text": reply.text, "thoughts": reply.thoughts, **row.unsaved}
+        saving = self._store.save_reply(reply.id, **values) if row.stored else None
+        reply.kept = await written(saving or self._store.add_reply(reply))
         if reply.kept:
-            self._stored, self._unsaved = True, {}
+            row.stored, row.unsaved = True, {}
 
 
 async def to_the_end(work: Coroutine[Any, Any, Any]) -> None:

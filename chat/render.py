@@ -248,7 +248,9 @@ def strip(
         return ""
     language = language_of(question, view.language)
     withheld = verdict.status == "withheld"
-    successors = policy.successors(model, view.models.fallbacks, verdict.jurisdiction)
+    successors = policy.successors(
+        model, view.models.chain(verdict.jurisdiction), verdict.jurisdiction
+    )
     can_ask = (
         last
         and not each.exhausted

@@ -108,6 +108,16 @@ class Show(Body):
     turn: str | None = None
 
 
+class Choose(Body):
+    reply: str
+
+
+class Prefer(Body):
+    """What the reader sets: what the guard does in new conversations."""
+
+    mode: Mode
+
+
 class Rate(Body):
     feedback: Literal["good", "bad"] | None = None
     not_withheld: bool | None = None
@@ -150,7 +160,8 @@ async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -
         except NotFound:
             missing = True
     spec, unknown = chosen(conversation.model if conversation else model, view)
-    mode = conversation.mode if conversation else view.models.guard.mode
+    preferred = (await chat.store.preferences(who.owner)).mode
+    mode = allowed(conversation.mode if conversation else preferred, view)
     return {
         "sidebar": await sidebar(chat, who, view, conversation),
         "thread": await drawn(render.thread, conversation, view, examples(view)),
@@ -158,6 +169,8 @@ async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -
         "picker": render.picker(spec.id, view),
         "model": spec.id,
         "mode": mode,
+        "modes": view.models.guard.choices,
+        "preferred": allowed(preferred, view),
         "conversation": conversation.id if conversation else None,
         "title": conversation.title if conversation else None,
         "running": bool(conversation and chat.live.get(conversation.id)),
@@ -201,7 +214,9 @@ async def events(
 @changing.post("/ask")
 async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     """Put a question; its reply is then read from the conversation's events."""
-    spec = offered(body.model, chat.view(who))
+    view = chat.view(who)
+    spec = offered(body.model, view)
+    refuse_mode(body.mode, view)
     question = clean(body.question)
     id_ = body.conversation
     if id_ is None:
@@ -271,6 +286,22 @@ async def show(id_: str, turn_id: str, body: Show, who: Who, chat: Shared) -> di
     return {"thread": await drawn(render.thread, conversation, view, [])}
 
 
+@changing.post("/conversations/{id_}/turns/{turn_id}/choose")
+async def choose(id_: str, turn_id: str, body: Choose, who: Who, chat: Shared) -> dict[str, Any]:
+    """Go on with another of a turn's replies: it is what the next model is told was said."""
+    await chat.store.choose(who.owner, id_, turn_id, body.reply)
+    conversation = await chat.store.conversation(who.owner, id_)
+    return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
+
+
+@changing.patch("/preferences")
+async def prefer(body: Prefer, who: Who, chat: Shared) -> dict[str, Any]:
+    """Keep what the reader prefers."""
+    refuse_mode(body.mode, chat.view(who))
+    await chat.store.prefer(who.owner, mode=body.mode)
+    return {"preferred": body.mode}
+
+
 @router.get("/conversations/{id_}/replies/{reply_id}")
 async def reply(
     reply_id: str, conversation: Annotated[Conversation, Depends(owned)]
@@ -300,6 +331,8 @@ async def change(id_: str, body: Change, who: Who, chat: Shared) -> dict[str, An
     values = body.model_dump(exclude_unset=True, exclude_none=True)
     if "model" in values:
         values["model"] = offered(values["model"], chat.view(who)).id
+    if "mode" in values:
+        refuse_mode(values["mode"], chat.view(who))
     if "title" in values:
         values["title"] = clean(values["title"])
     if "deleted" in values:
@@ -325,11 +358,12 @@ async def run(
     conversation = await chat.store.conversation(who.owner, conversation_id)
     turn = turn_of(conversation, turn_id)
     view = chat.view(who)
+    mode = allowed(conversation.mode, view)
     source = partial(
         chat.guard(who).stream,
         history(conversation, turn),
         model=spec.id,
-        mode=conversation.mode,
+        mode="fall back" if below and mode == "compare" else mode,
         language=render.language_of(turn.question, who.language),
         token=who.token,
     )
@@ -371,7 +405,8 @@ def successor(shown: list[Reply], view: View) -> ModelSpec | None:
     first = ModelSpec.model_validate(shown[0].model)
     verdict = shown[-1].verdict or {}
     asked = {reply.model["id"] for reply in shown}
-    candidates = policy.successors(first, view.models.fallbacks, verdict.get("jurisdiction"))
+    jurisdiction = verdict.get("jurisdiction")
+    candidates = policy.successors(first, view.models.chain(jurisdiction), jurisdiction)
     return next((s for s in candidates if s.id not in asked and view.serves(s)), None)
 
 
@@ -384,6 +419,19 @@ def offered(model: str, view: View) -> ModelSpec:
     if not view.serves(spec):
         raise HTTPException(409, f"{spec.name}: {view.say.needs_connection}")
     return spec
+
+
+def allowed(mode: str | None, view: View) -> Mode:
+    """The mode, where the operator leaves it to readers; else the deployment's."""
+    settings = view.models.guard
+    return next((one for one in settings.choices if one == mode), settings.mode)
+
+
+def refuse_mode(mode: Mode, view: View) -> None:
+    """Refuse a mode that the operator does not leave to readers."""
+    if mode not in view.models.guard.choices:
+        offered_modes = ", ".join(view.models.guard.choices)
+        raise HTTPException(422, f"the guard's mode {mode!r} is not offered here: {offered_modes}")
 
 
 def chosen(model: str, view: View) -> tuple[ModelSpec, str | None]:

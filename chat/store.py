@@ -1,8 +1,9 @@
 """Conversations in a database: SQLite by default, PostgreSQL by URL.
 
 A conversation is a tree of turns (an edited question is a sibling of the first); a turn has runs (a
-retry is a new run), a run has replies (a fallback is the next step). Nothing that was shown is
-overwritten. Every row belongs to an owner, and no call reads another's.
+retry is a new run), a run has replies (a fallback is the next step, a model that answers beside the
+first is in the second lane). Nothing that was shown is overwritten. Every row belongs to an owner,
+and no call reads another's.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class Conversation(Base):
 
 
 class Turn(Base):
-    """A question and its runs."""
+    """A question and its runs. `chosen` is the reply that the reader goes on with."""
 
     __tablename__ = "turn"
 
@@ -124,6 +125,7 @@ class Turn(Base):
     parent_id: Mapped[str | None] = mapped_column(default=None)
     question: Mapped[str] = mapped_column(Text)
     shown_run: Mapped[int] = mapped_column(default=0)
+    chosen: Mapped[str | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     conversation: Mapped[Conversation] = relationship(back_populates="turns")
     replies: Mapped[list[Reply]] = relationship(
@@ -138,15 +140,29 @@ class Turn(Base):
         """The replies of the run that is shown."""
         return [reply for reply in self.replies if reply.run == self.shown_run]
 
+    def said(self) -> list[Reply]:
+        """The shown replies that hold any words."""
+        return [reply for reply in self.shown() if reply.text.strip()]
+
     def answer(self) -> Reply | None:
-        """The reply that the conversation goes on with: the last that answers, else the last."""
-        said = [reply for reply in self.shown() if reply.text.strip()]
+        """The reply that the conversation goes on with.
+
+        The one that the reader chose; else the last that answers, of two side by side that of the
+        model that was picked; else the last.
+        """
+        said = self.said()
+        chosen = [reply for reply in said if reply.id == self.chosen]
         answers = [reply for reply in said if reply.status != "withheld"]
-        return next(reversed(answers or said), None)
+        in_first_lane = [reply for reply in answers if reply.lane == 0]
+        return next(reversed(chosen or in_first_lane or answers or said), None)
 
 
 class Reply(Base):
-    """One model's reply. `model`, `served`, `verdict`, `fault` are as the guard's values dump."""
+    """One model's reply. `model`, `served`, `verdict`, `fault` are as the guard's values dump.
+
+    `lane` is 1 for what stands beside the picked model's. `bound` is the operator's limit that
+    let no further model be asked.
+    """
 
     __tablename__ = "reply"
 
@@ -154,27 +170,43 @@ class Reply(Base):
     turn_id: Mapped[str] = mapped_column(ForeignKey("turn.id", ondelete="CASCADE"), index=True)
     run: Mapped[int]
     step: Mapped[int]
+    lane: Mapped[int] = mapped_column(default=0, server_default="0")
     model: Mapped[dict[str, Any]] = mapped_column(JSON)
     text: Mapped[str] = mapped_column(Text, default="")
     thoughts: Mapped[str | None] = mapped_column(Text, default=None)
     state: Mapped[str] = mapped_column(default="streaming")
     finish_reason: Mapped[str] = mapped_column(default="")
     seconds: Mapped[float | None] = mapped_column(Float, default=None)
+    tokens: Mapped[int | None] = mapped_column(default=None)
+    dollars: Mapped[float | None] = mapped_column(Float, default=None)
     served: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     verdict: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     action: Mapped[str] = mapped_column(default="pass")
     fault: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     cause: Mapped[str | None] = mapped_column(default=None)
     exhausted: Mapped[str | None] = mapped_column(default=None)
+    bound: Mapped[str | None] = mapped_column(default=None)
     feedback: Mapped[str | None] = mapped_column(default=None)
     not_withheld: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     turn: Mapped[Turn] = relationship(back_populates="replies")
-    kept = True  # no column: False while what is shown could not be stored
+    # no columns, but what is shown while the reply comes in
+    kept = True  # False while what is shown could not be stored
+    waits = None  # seconds until a host that failed is asked again
+    consulted = None  # the model that is being asked for its opinion
 
     @property
     def status(self) -> str | None:
         return self.verdict["status"] if self.verdict else None
+
+
+class Preferences(Base):
+    """What a reader has set, once they have; `mode` is what the guard does in new conversations."""
+
+    __tablename__ = "preferences"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    mode: Mapped[str | None] = mapped_column(default=None)
 
 
 class NotFound(LookupError):
@@ -319,6 +351,28 @@ class Store:
         async with self.session() as session:
             turn = turn_of(await load(session, owner, conversation_id), turn_id)
             turn.shown_run = max(0, min(run, turn.runs - 1))
+
+    async def choose(self, owner: str, conversation_id: str, turn_id: str, reply_id: str) -> None:
+        """Go on with another reply of the run that is shown.
+
+        Raises:
+            NotFound: the run has no such reply, or it says nothing.
+        """
+        async with self.session() as session:
+            turn = turn_of(await load(session, owner, conversation_id), turn_id)
+            if reply_id not in {reply.id for reply in turn.said()}:
+                raise NotFound(reply_id)
+            turn.chosen = reply_id
+
+    async def preferences(self, owner: str) -> Preferences:
+        """What the reader has set."""
+        async with self.session() as session:
+            return await session.get(Preferences, owner) or Preferences(owner=owner)
+
+    async def prefer(self, owner: str, **values: Any) -> None:
+        """Set what a reader prefers: `mode`."""
+        async with self.session() as session:
+            await session.merge(Preferences(owner=owner, **values))
 
     async def add_reply(self, reply: Reply) -> None:
         """A reply that begins; its turn shows its run."""

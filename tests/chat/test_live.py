@@ -31,7 +31,7 @@ from guard.types import Verdict
 
 OWNER = "cookie:anna"
 CATALOGUE: Catalogue = load()
-FIRST, SECOND = CATALOGUE.models[0], CATALOGUE.fallbacks[0]
+FIRST, SECOND = CATALOGUE.models[0], CATALOGUE.chain("CN")[0]
 VIEW = View("en", CATALOGUE, Connection(base_url="http://127.0.0.1:9/v1"))
 WITHHELD = Verdict(conduct="refused", status="withheld", score=0.9, topic="tiananmen-1989")
 BLOCK = re.compile('<div class="block">(.*?)</div>', re.DOTALL)
@@ -150,7 +150,7 @@ async def test_every_step_is_kept(replies: LiveReplies, place: Place) -> None:
         judged(),
         done(),
         FellBack(attempt=0, to=SECOND, cause="withheld"),
-        Started(attempt=1, model=SECOND),
+        Started(attempt=1, model=SECOND, cause="withheld"),
         word("It was so.", 1),
         then=(done(1),),
     )

@@ -33,7 +33,7 @@ def test_a_signed_in_reader_is_offered_the_default_and_no_persona(chat: Chat) ->
     assert chosen("", view)[0].id == "Qwen/Qwen2.5-72B-Instruct"
     assert offered("Qwen/QwQ-32B", view).id == "Qwen/QwQ-32B"
     assert not [spec.id for spec in view.models.models if spec.id.startswith("demo/")]
-    assert not [spec.id for spec in view.models.fallbacks if spec.id.startswith("demo/")]
+    assert not [spec.id for spec in view.models.chain(None) if spec.id.startswith("demo/")]
 
 
 def test_a_readers_token_is_not_shown() -> None:

@@ -310,7 +310,7 @@ def test_personas_are_on_offer_only_where_no_host_is_connected() -> None:
     assert on_offer(models, Connection(token=SecretStr(KEY))) == models
     offered = on_offer(models, Connection())
     assert offered.default.startswith("demo/")
-    assert offered.fallbacks[0].id == "demo/candid"
+    assert offered.chain(None)[0].id == "demo/candid"
     assert {m.id for m in models.models} < {m.id for m in offered.models}
 
 
