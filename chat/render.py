@@ -6,6 +6,7 @@ Templates escape all they are given. The one HTML that goes through unescaped is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -38,6 +39,21 @@ class Example(NamedTuple):
     about: str
     question: str
     model: str | None
+
+
+class Standing(NamedTuple):
+    """How a reply stands among the others of its turn, and those before.
+
+    `goes_on` says whether the conversation goes on with it, None where there is no other. `other`
+    is the reply that answers in its place, or beside it. `provider_before` served this model last,
+    where that was another than now.
+    """
+
+    first: bool = True
+    last: bool = True
+    goes_on: bool | None = None
+    other: Reply | None = None
+    provider_before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,7 @@ def templates() -> Environment:
     environment.filters["flag"] = flag
     environment.filters["country"] = explain.country
     environment.filters["number"] = number
+    environment.filters["dollars"] = dollars
     return environment
 
 
@@ -88,9 +105,17 @@ def flag(code: str) -> str:
     return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in code)
 
 
-def number(value: int, language: str) -> str:
-    """A number as the reader writes it: 128,000 is 128.000 in German."""
-    return format_decimal(value, locale=language.replace("-", "_"))
+def number(value: float, language: str) -> str:
+    """A number as the reader writes it: 128,000 is 128.000 in German, 1.25 is 1,3."""
+    return format_decimal(value, format="#,##0.#", locale=language.replace("-", "_"))
+
+
+def dollars(value: float, language: str) -> str:
+    """A small sum with two digits that say something: $0.0012."""
+    digits = max(2, 1 - math.floor(math.log10(value))) if value > 0 else 2
+    pattern = f"¤#,##0.{'0' * min(digits, 8)}"
+    locale = language.replace("-", "_")
+    return format_currency(value, "USD", pattern, locale, currency_digits=False)
 
 
 def language_of(question: str, page: str) -> str:
@@ -115,19 +140,58 @@ def thread(conversation: Conversation | None, view: View, examples: Sequence[Exa
 def turn(conversation: Conversation, one: Turn, view: View) -> str:
     """A question and the replies of the run that is shown."""
     siblings = conversation.siblings(one)
-    shown = one.shown()
-    replies = [
-        Markup(reply(each, one, view, last=each is shown[-1], first=number == 0))
-        for number, each in enumerate(shown)
-    ]
+    standings = standing(conversation, one)
+    replies = [Markup(reply(each, one, view, standings[each.id])) for each in one.shown()]
     return fill(
         "turn", view, turn=one, siblings=siblings, place=siblings.index(one), replies=replies
     )
 
 
-def reply(each: Reply, one: Turn, view: View, *, first: bool, last: bool) -> str:
+def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
+    """How each shown reply of a turn stands, by its id."""
+    shown, answer = one.shown(), one.answer()
+    several = len(one.said()) > 1
+    providers = served_before(conversation, one)
+    return {
+        each.id: Standing(
+            first=number == 0,
+            last=each is shown[-1],
+            goes_on=each is answer if several and each.text.strip() else None,
+            other=other_of(each, shown),
+            provider_before=moved(each, providers),
+        )
+        for number, each in enumerate(shown)
+    }
+
+
+def other_of(each: Reply, shown: Sequence[Reply]) -> Reply | None:
+    """The finished reply that answers what this one may leave out: the last one, or beside it."""
+    settled = [r for r in shown if r is not each and r.text.strip() and r.state == "done"]
+    return next((r for r in reversed(settled) if r.status == "clean"), None)
+
+
+def served_before(conversation: Conversation, one: Turn) -> dict[str, str]:
+    """Who served each model last, before this turn, by the model's id."""
+    providers: dict[str, str] = {}
+    for turn_before in conversation.path():
+        if turn_before is one:
+            break
+        for each in turn_before.shown():
+            if each.served and each.served["provider"]:
+                providers[each.model["id"]] = each.served["provider"]
+    return providers
+
+
+def moved(each: Reply, providers: dict[str, str]) -> str | None:
+    """The provider that served this reply's model before, where another one does now."""
+    before = providers.get(each.model["id"])
+    now = (each.served or {}).get("provider")
+    return before if before and now and before != now else None
+
+
+def reply(each: Reply, one: Turn, view: View, standing: Standing) -> str:
     """One model's reply with all its parts."""
-    found = parts(each, one.question, view, runs=one.runs, first=first, last=last)
+    found = parts(each, one.question, view, standing, runs=one.runs)
     return fill("reply", view, reply=each, parts=safe(found))
 
 
@@ -143,10 +207,9 @@ def parts(
     each: Reply,
     question: str,
     view: View,
+    standing: Standing,
     *,
     runs: int,
-    first: bool,
-    last: bool,
     growing: GrowingText | None = None,
 ) -> Parts:
     """A reply's parts by name; `text` is a list of blocks, so that only what changed is sent.
@@ -164,14 +227,14 @@ def parts(
     else:
         body = blocks(thinking.answer, marks)
     return {
-        "join": join(each, view, first),
-        "chip": chip(each, model, view),
+        "join": join(each, view, standing.first),
+        "chip": chip(each, model, view, standing),
         "thoughts": thoughts(each, thinking.reasoning, thinking.answer, view),
         "text": body,
         "note": note(each, view),
-        "strip": strip(each, verdict, model, question, view, marked=bool(marks), last=last),
+        "strip": strip(each, verdict, view, standing, question=question, marked=bool(marks)),
         "fault": fault(each, model, question, view),
-        "tools": fill("tools", view, reply=each, last=last, run=each.run, runs=runs)
+        "tools": fill("tools", view, reply=each, standing=standing, run=each.run, runs=runs)
         if settled
         else "",
     }
@@ -196,14 +259,17 @@ def join(each: Reply, view: View, first: bool) -> str:
     """The line between a reply and its successor."""
     if first or not each.cause:
         return ""
-    withheld = each.cause == "withheld"
-    said = view.say.answered_by_other if withheld else view.say.answered_instead
-    return str(Markup("<span>{}</span>").format(said))
+    said = {
+        "withheld": view.say.answered_by_other,
+        "failed": view.say.answered_instead,
+        "compared": view.say.answered_beside,
+    }
+    return str(Markup("<span>{}</span>").format(said[each.cause]))
 
 
-def chip(each: Reply, model: ModelSpec, view: View) -> str:
-    """Model, origin, lineage, and who served it."""
-    return fill("chip", view, model=model, served=each.served, is_demo=is_demo(model))
+def chip(each: Reply, model: ModelSpec, view: View, standing: Standing) -> str:
+    """Model, origin, lineage, who served it, and what it took."""
+    return fill("chip", view, reply=each, model=model, standing=standing, is_demo=is_demo(model))
 
 
 def thoughts(each: Reply, block: str | None, answer: str, view: View) -> str:
@@ -219,9 +285,24 @@ def thoughts(each: Reply, block: str | None, answer: str, view: View) -> str:
 
 
 def note(each: Reply, view: View) -> str:
-    """A quiet line on how the reply ended, where it did not just end, and one if it is not kept."""
-    said = [text for text in (ending(each, view), "" if each.kept else view.say.not_kept) if text]
+    """Quiet lines on what is waited for, how the reply ended, and one if it is not kept."""
+    lines = (pending(each, view), ending(each, view), "" if each.kept else view.say.not_kept)
+    said = [text for text in lines if text]
     return str(Markup("").join(Markup('<p class="note">{}</p>').format(text) for text in said))
+
+
+def pending(each: Reply, view: View) -> str:
+    """What a reply that comes in waits for."""
+    if each.state != "streaming":
+        return compared_with_nobody(each, view)
+    if each.waits is not None:
+        return str(view.say.waits.format(seconds=max(1, round(each.waits))))
+    return str(view.say.consults.format(model=each.consulted)) if each.consulted else ""
+
+
+def compared_with_nobody(each: Reply, view: View) -> str:
+    """Why no other model answers beside this one, where the verdict has no strip to say it."""
+    return exhausted(each, view.language) if each.exhausted == "compared" else ""
 
 
 def ending(each: Reply, view: View) -> str:
@@ -234,12 +315,11 @@ def ending(each: Reply, view: View) -> str:
 def strip(
     each: Reply,
     verdict: Verdict | None,
-    model: ModelSpec,
-    question: str,
     view: View,
+    standing: Standing,
     *,
+    question: str,
     marked: bool,
-    last: bool,
 ) -> str:
     """The guard's words, outside of the model's: amber where the origin explains it, else grey."""
     if verdict is None or (verdict.status == "clean" and verdict.conduct == "answered"):
@@ -248,11 +328,12 @@ def strip(
         return ""
     language = language_of(question, view.language)
     withheld = verdict.status == "withheld"
+    model = ModelSpec.model_validate(each.model)
     successors = policy.successors(
         model, view.models.chain(verdict.jurisdiction), verdict.jurisdiction
     )
     can_ask = (
-        last
+        standing.last
         and not each.exhausted
         and verdict.conduct != "answered"
         and any(view.serves(spec) for spec in successors)
@@ -268,12 +349,20 @@ def strip(
         title=explain.title(verdict, language),
         facts=facts(verdict.topic, language) if withheld else [],
         open=bool(each.exhausted),
-        exhausted=each.exhausted == "withheld",
+        exhausted=exhausted(each, language) if each.exhausted == "withheld" else "",
         can_ask=can_ask,
         settled=each.state != "streaming",
         not_withheld=each.not_withheld,
         marked=marked,
     )
+
+
+def exhausted(each: Reply, language: str) -> str:
+    """Why nobody else answers, where somebody was to."""
+    say = texts(language)
+    if each.bound:
+        return str(getattr(say, f"bound_{each.bound}"))
+    return str(getattr(say, f"exhausted_{each.exhausted}")) if each.exhausted else ""
 
 
 def facts(topic: str | None, language: str) -> list[dict[str, Any]]:
@@ -293,7 +382,8 @@ def fault(each: Reply, model: ModelSpec, question: str, view: View) -> str:
         return ""
     language = language_of(question, view.language)
     happened, advice = explain.fault(each.fault["kind"], language, model=model.name)
-    return fill("fault", view, reply=each, happened=happened, advice=advice)
+    told = {"happened": happened, "advice": advice, "exhausted": exhausted(each, view.language)}
+    return fill("fault", view, reply=each, **told)
 
 
 def sidebar(conversations: Sequence[Conversation], current: str | None, view: View) -> str:

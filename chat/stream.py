@@ -11,7 +11,7 @@ from typing import Any
 from . import render
 from .live import Live
 from .markdown import GrowingText
-from .render import PARTS, View
+from .render import PARTS, Standing, View
 from .store import Reply, Turn
 
 PAUSE = 0.125  # seconds between two updates
@@ -40,16 +40,9 @@ class Watcher:
             if not self._is_new(reply, len(replies)):
                 continue
             growing = self._growing.setdefault(reply.id, GrowingText())
-            last = number == len(replies) - 1
-            first = number + first_step == 0
+            standing = Standing(number + first_step == 0, number == len(replies) - 1)
             parts = render.parts(
-                reply,
-                self.turn.question,
-                self.view,
-                runs=self.runs,
-                first=first,
-                last=last,
-                growing=growing,
+                reply, self.turn.question, self.view, standing, runs=self.runs, growing=growing
             )
             if (reply.id, "chip") not in self._sent:
                 html = render.fill("reply", self.view, reply=reply, parts=render.safe(parts))
@@ -63,7 +56,8 @@ class Watcher:
     def _is_new(self, reply: Reply, replies: int) -> bool:
         """Whether anything about the reply could look different from what was sent."""
         said = (reply.text, reply.thoughts, reply.verdict)
-        look = (replies, reply.state, *said, reply.exhausted, reply.kept)
+        waits = (reply.waits, reply.consulted)
+        look = (replies, reply.state, *said, *waits, reply.exhausted, reply.kept)
         before = self._looks.get(reply.id)
         self._looks[reply.id] = look
         return before != look

@@ -6,6 +6,7 @@ const scroll = root.querySelector(".scroll");
 const box = root.querySelector(".box");
 const question = root.querySelector("#candor-question");
 const models = root.querySelector("dialog.models");
+const settings = root.querySelector("dialog.settings");
 const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
 applyTheme();
@@ -15,6 +16,7 @@ question.addEventListener("input", fit);
 question.addEventListener("keydown", onEnter);
 region("search").addEventListener("input", search);
 models.addEventListener("keydown", walkCards);
+settings.addEventListener("change", prefer);
 box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
 document.addEventListener("keydown", onShortcut);
@@ -55,6 +57,7 @@ async function open(conversation, model = address().get("model") ?? "") {
   put("picker", now.picker);
   put("picked", now.picked);
   put("thread", now.thread);
+  offerModes(now.modes, now.preferred);
   setMode(now.mode);
   notice(now);
   entitle(now.title);
@@ -210,6 +213,9 @@ const acts = {
   open: (element) => { history.pushState({}, "", element.href); drawer(false); return open(conversationOf(element)); },
   menu: () => drawer(!root.classList.contains("drawer")),
   theme: () => applyTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
+  settings: () => settings.showModal(),
+  choose: (element) => page(element, { reply: element.closest("[data-reply]").dataset.reply }, "choose"),
+  control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
   picker: () => { region("search").value = ""; search(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
   pick: async (element) => {
@@ -270,17 +276,31 @@ async function ask(element, what, body) {
   if (answer) show(answer); else element.disabled = false;
 }
 
-async function page(element, body) {
-  const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(element)}/show`), body));
-  if (answer) put("thread", answer.thread);
+async function page(element, body, what = "show") {
+  const turn = turnOf(element);
+  const answer = await attempt(() => api(conversationPath(`/turns/${turn}/${what}`), body));
+  if (!answer) return;
+  put("thread", answer.thread);
+  root.querySelector(`[data-turn="${turn}"] .goes-on`)?.focus?.();
+}
+
+async function control(element) {
+  const reply = element.closest("[data-reply]").dataset.reply;
+  const label = element.textContent;
+  Object.assign(element, { disabled: true, textContent: state.say.control_asking });
+  const answer = await attempt(() => api(conversationPath(`/replies/${reply}/control`), {}));
+  if (answer) renew(turnOf(element), answer.thread); else Object.assign(element, { disabled: false, textContent: label });
 }
 
 async function rate(element, body) {
   const reply = element.closest("[data-reply]").dataset.reply;
   const turn = turnOf(element);
   const answer = await attempt(() => api(conversationPath(`/replies/${reply}/rate`), body));
-  if (!answer) return;
-  const fresh = Object.assign(document.createElement("div"), { innerHTML: answer.thread });
+  if (answer) renew(turn, answer.thread);
+}
+
+function renew(turn, thread) {
+  const fresh = Object.assign(document.createElement("div"), { innerHTML: thread });
   replaceTurn(turn, fresh.querySelector(`[data-turn="${turn}"]`)?.outerHTML);
 }
 
@@ -331,7 +351,7 @@ async function refreshSidebar() {
 
 function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
-  if (event.target === models) { models.close(); return; }
+  if (event.target === models || event.target === settings) { event.target.close(); return; }
   if (root.classList.contains("drawer") && !event.target.closest("nav")) { event.preventDefault(); drawer(false); return; }
   const element = event.target.closest("[data-act]");
   if (!element) return;
@@ -372,7 +392,7 @@ function walkModes(event) {
   const steps = { ArrowDown: 1, ArrowUp: -1 };
   if (!(event.key in steps)) return;
   event.preventDefault();
-  const items = [...event.currentTarget.children];
+  const items = [...event.currentTarget.children].filter((item) => !item.hidden);
   items.at((items.indexOf(document.activeElement) + steps[event.key]) % items.length).focus();
 }
 
@@ -381,6 +401,23 @@ function setMode(mode) {
   region("mode").textContent = state.say[`mode_${mode.replace(" ", "_")}`];
   box.querySelector(".mode").classList.toggle("off", mode === "off");
   box.querySelectorAll(".modes button").forEach((button) => button.setAttribute("aria-checked", button.dataset.mode === mode));
+}
+
+function offerModes(offered, preferred) {
+  const fixed = offered.length < 2;
+  box.querySelectorAll(".modes button").forEach((button) => { button.hidden = !offered.includes(button.dataset.mode); });
+  box.querySelector(".mode").disabled = fixed;
+  box.querySelector(".mode").title = fixed ? state.say.mode_fixed : "";
+  for (const radio of settings.querySelectorAll("input")) {
+    radio.closest("label").hidden = !offered.includes(radio.value);
+    Object.assign(radio, { checked: radio.value === preferred, disabled: fixed });
+  }
+  settings.querySelector(".fixed").hidden = !fixed;
+}
+
+async function prefer(event) {
+  const answer = await attempt(() => api("/preferences", { mode: event.target.value }, "PATCH"));
+  if (answer && !state.conversation) setMode(answer.preferred);
 }
 
 function search() {
