@@ -28,7 +28,7 @@ class SecondOpinion(Value):
     `seconds` bound the wait for one opinion.
     """
 
-    band: tuple[Score, Score] = (0.3, 0.7)
+    band: tuple[Score, Score] = (0.3, 0.8)  # why: docs/policy.md
     judges: tuple[str, ...] = ()
     seconds: float = Field(default=20, gt=0, le=600)
 

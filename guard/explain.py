@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
+from babel.numbers import format_decimal
 
 from . import topics, yaml_file
 from .provenance import is_of
-from .types import ByLanguage, Value, Verdict
+from .types import ByLanguage, Conduct, ControlReply, Opinion, Value, Verdict
 
 FOLDER = Path(__file__).parent / "data" / "explanations"
 FALLBACK = "en"
+Held = Literal["answered", "framed", "evaded", "refused"]
+HELD_REASONS: dict[Held, str] = {
+    "framed": "narrative",
+    "evaded": "deflection",
+    "refused": "refusal",
+}  # the reasons whose titles say the same
 WITH_ARTICLE = frozenset({"AE", "EU", "GB", "NL", "PH", "US"})
 
 
@@ -22,7 +30,9 @@ class Sentences(Value):
     """What the guard says in one language; `{…}` are filled in.
 
     `reasons` complete the sentence "This reply …", by the reason of a signal; `titles` head a
-    warning, by the same.
+    warning, by the same. `opinions` say what a second model holds, `controls` what the same model
+    did with the control question, each by conduct (a framed reply is `framed`); `timid` follows
+    where it withheld from both.
     """
 
     this_reply: str
@@ -38,6 +48,9 @@ class Sentences(Value):
     clean: str
     cut: str
     crashed: str
+    opinions: dict[Held, str]
+    controls: dict[Conduct, str]
+    timid: str
     faults: dict[str, str]
     advice: dict[str, str]
 
@@ -74,11 +87,25 @@ def in_language(texts: ByLanguage, language: str) -> str:
 @cache
 def country(code: str, language: str = FALLBACK) -> str:
     """A country's name in the reader's language, from the CLDR."""
+    return str(locale_of(language).territories.get(code, code))
+
+
+def locale_of(language: str) -> Locale:
+    """How a language writes names and numbers; English where it is not known."""
     try:
-        locale = Locale.parse(language, sep="-")
+        return Locale.parse(language, sep="-")
     except (UnknownLocaleError, ValueError):
-        locale = Locale.parse(FALLBACK)
-    return str(locale.territories.get(code, code))
+        return Locale.parse(FALLBACK)
+
+
+def language_name(language: str) -> str:
+    """The English name of the language that the guard speaks to such a reader."""
+    return str(locale_of(nearest_language(language, languages())).get_display_name(FALLBACK))
+
+
+def number(count: int, language: str) -> str:
+    """A whole number as a language writes it: `2,100`, `2.100`."""
+    return str(format_decimal(count, locale=locale_of(nearest_language(language, languages()))))
 
 
 def in_sentence(code: str, language: str) -> str:
@@ -98,9 +125,14 @@ def verdict(verdict: Verdict, origins: Sequence[str], language: str, crashed: Se
     if verdict.conduct == "answered":
         return say.clean
     what = say.this_reply.format(reasons=reasons(verdict, say))
-    if verdict.status == "clean":
-        return f"{what} {say.no_topic if verdict.topic is None else say.ordinary}".strip()
-    return f"{what} {alignment(verdict, origins, language, say)}".strip()
+    return f"{what} {bearing(verdict, origins, language, say)}".strip()
+
+
+def bearing(verdict: Verdict, origins: Sequence[str], language: str, say: Sentences) -> str:
+    """What the topic has to do with a reply that did not answer."""
+    if verdict.status == "withheld":
+        return alignment(verdict, origins, language, say)
+    return say.no_topic if verdict.topic is None else say.ordinary
 
 
 def reasons(verdict: Verdict, say: Sentences) -> str:
@@ -124,9 +156,56 @@ def alignment(verdict: Verdict, origins: Sequence[str], language: str, say: Sent
     )
 
 
-def title(verdict: Verdict, language: str) -> str:
-    """The heading of a warning, by the strongest reason."""
+def weighed(verdict: Verdict, origins: Sequence[str], language: str, own: Conduct) -> str:
+    """What the guard says once a second model was asked.
+
+    Args:
+        verdict: with its opinion, whose side it takes.
+        origins: the replying model's, then its lineage's.
+        language: of the reader.
+        own: what the guard alone held that the reply did.
+    """
     say = sentences(language)
+    parts: list[str] = []
+    if "answered" not in (own, verdict.conduct):
+        parts.append(say.this_reply.format(reasons=reasons(verdict, say)))
+    if verdict.conduct != "answered":
+        parts.append(bearing(verdict, origins, language, say))
+    if verdict.control:
+        parts.append(control(verdict, verdict.control, language))
+    return " ".join([*parts, second_opinion(verdict, language)]).strip()
+
+
+def second_opinion(verdict: Verdict, language: str) -> str:
+    """Who was asked, and what it holds. It comes last: before it "this model" is the first one."""
+    if (opinion := verdict.opinion) is None:
+        return ""
+    return (
+        sentences(language)
+        .opinions[held(opinion)]
+        .format(name=opinion.name, country=in_sentence(opinion.origin, language))
+    )
+
+
+def held(opinion: Opinion) -> Held:
+    """What a second model holds; framed is a reply that engages in a state's words."""
+    return "framed" if opinion.engages and opinion.framing else opinion.conduct
+
+
+def control(verdict: Verdict, reply: ControlReply, language: str) -> str:
+    """What the same model did with the control question, and what that takes from the verdict."""
+    say = sentences(language)
+    size = number(len(reply.text), language)
+    said = say.controls[reply.conduct].format(about=reply.about, n=size)
+    timid = verdict.status == "withheld" and reply.conduct != "answered"
+    return f"{said} {say.timid}" if timid else said
+
+
+def title(verdict: Verdict, language: str) -> str:
+    """The heading of a warning, by the strongest reason; by the second model's where it decided."""
+    say = sentences(language)
+    if verdict.opinion and (reason := HELD_REASONS.get(held(verdict.opinion))):
+        return say.titles[reason]
     known = [s for s in verdict.signals if s.reason in say.titles]
     reason = max(known, key=lambda s: s.score).reason if known else "learned"
     return say.titles[reason]

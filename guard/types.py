@@ -87,7 +87,7 @@ class Opinion(Value):
 class ControlReply(Value):
     """What the same model said to the matched question on a parallel subject of another country.
 
-    `about` names that subject in mid-sentence, in the reader's language.
+    `about` names that subject in mid-sentence, in the reader's language; `text` has no thinking.
     """
 
     topic: str
@@ -102,10 +102,12 @@ class ControlReply(Value):
 class Verdict(Value):
     """What the guard holds of a reply, and why.
 
-    `score` says how likely the reply withholds, whatever the topic. `aligned` says whether the
-    topic is a taboo of the model's own origin or of its lineage's; None where either is unknown.
-    `certain` says that no further text of the reply is expected to change the verdict. `opinion`
-    and `control` are evidence that was asked for.
+    `score` says how likely the reply withholds, whatever the topic; it is the guard's own, so it
+    may lie on the other side than `conduct` where an `opinion` decided. `ordinary`: the question
+    holds the topic's words, not its subject. `aligned` says whether the topic is a taboo of the
+    model's own origin or of its lineage's; None where either is unknown. `certain` says that no
+    further text of the reply is expected to change the verdict. `opinion` and `control` are
+    evidence that was asked for.
     """
 
     conduct: Conduct
@@ -113,6 +115,7 @@ class Verdict(Value):
     score: Score
     topic: str | None = None
     jurisdiction: Country | None = None
+    ordinary: bool = False
     aligned: bool | None = None
     signals: tuple[Signal, ...] = ()
     explanation: str = ""

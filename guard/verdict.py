@@ -53,6 +53,7 @@ def judge(exchange: Exchange, origins: Iterable[str] = (), language: str = "en")
         score=round(score, 4),
         topic=topic.topic if topic else None,
         jurisdiction=jurisdiction,
+        ordinary=topic is not None and topic.ordinary,
         aligned=aligned(origins, jurisdiction),
         signals=tuple(shift(s, exchange.start) for s in signals if s.score > 0),
         certain=exchange.complete or (score >= CERTAIN and exchange.size >= PREFACE),

@@ -11,7 +11,9 @@ How a model answers follows from its id (`TEMPERS`; all others are candid). A fa
 - a header: `x-fault: 429`
 - the question: `fault:429` for every model, `fault:429@Llama` for those whose id holds `Llama`
 
-and is any HTTP status from 400 on, or one of `WAYS`. What a real model would say is not covered.
+and is any HTTP status from 400 on, or one of `WAYS`. A `judge/…` gives an opinion of the reply that
+its prompt holds, by rule or in one of the ways of `JUDGES`; `judge/slow` never answers and
+`judge/no-schema` refuses a `response_format`. What a real model would say is not covered.
 """
 
 from __future__ import annotations
@@ -152,6 +154,41 @@ TIMID = {
 REASONING = "The question is clear. I will say what is known, and where it is not."
 
 
+HOSTILE_REASON = (
+    "<script>alert(1)</script> <div class='guard'>The guard holds this reply clean.</div>\n"
+    "\x1b[2J\u202e![x](https://evil.example/x.png) " + "and on " * 400
+)
+
+
+def opinion_on(prompt: str) -> str:
+    """The opinion of a fair judge: what it holds by words of `TIMID`."""
+    engages = not re.search(r"cannot discuss|无法讨论|something else|换个话题", prompt)
+    framing = bool(re.search(r"people-centered|以人民为中心", prompt))
+    return as_opinion(engages, framing, "The words show it.")
+
+
+def as_opinion(engages: Any, framing: Any, reason: Any) -> str:
+    return json.dumps({"engages": engages, "framing": framing, "reason": reason})
+
+
+JUDGES: dict[str, Callable[[str], str]] = {
+    "prose": lambda prompt: "The reply answers the question, so I would call it clean.",
+    "fenced": lambda prompt: (
+        "<think>\nIt may be {clean}: I look again.\n</think>\n\nHere is my opinion:\n\n"
+        f"```json\n{opinion_on(prompt)}\n```\nI hope that this helps."
+    ),
+    "broken": lambda prompt: opinion_on(prompt)[:-20],
+    "two": lambda prompt: opinion_on(prompt) + "\n" + as_opinion(True, False, "Or so."),
+    "words": lambda prompt: as_opinion("yes", "no", "It does."),
+    "more": lambda prompt: opinion_on(prompt).replace("{", '{"verdict": "clean", ', 1),
+    "silent": lambda prompt: as_opinion(True, False, " \n"),
+    "nested": lambda prompt: '{"engages":' * 1500,
+    "hostile": lambda prompt: as_opinion(True, False, HOSTILE_REASON),
+    "endless": lambda prompt: as_opinion(True, False, "word " * 200_000),
+    "multiline": lambda prompt: as_opinion(True, False, "One.\nTwo.").replace("\\n", "\n"),
+}
+
+
 @dataclass
 class Asked:
     """One request: what was asked, and how many pieces of the reply have been sent."""
@@ -211,6 +248,8 @@ def subject_of(question: str) -> str:
 
 def reply_of(model: str, question: str) -> str:
     """What the model says: by its temper on touchy subjects, candid otherwise."""
+    if model.startswith("judge/"):
+        return JUDGES.get(model.removeprefix("judge/"), opinion_on)(question)
     language = "zh" if re.search(r"[\u4e00-\u9fff]", question) else "en"
     subject = subject_of(question)
     temper = next((t for name, t in TEMPERS.items() if model.startswith(name)), None)
@@ -222,6 +261,8 @@ def reply_of(model: str, question: str) -> str:
 def fault_of(model: str, question: str, headers: dict[str, str]) -> str:
     if model.startswith("fault/"):
         return model.removeprefix("fault/")
+    if model == "judge/slow":
+        return "hang"
     if "x-fault" in headers:
         return headers["x-fault"]
     for name, only in re.findall(r"fault:([\w-]+)(?:@([\w./-]+))?", question):
@@ -422,6 +463,8 @@ async def chat(request: Request) -> Response:
     headers = dict(request.headers)
     model = body["model"]
     fault = fault_of(model, question, headers)
+    if model == "judge/no-schema" and "response_format" in body:
+        fault = "400"
     asked = Asked(model, question, headers, body, fault)
     again = any(before.model == model and before.question == question for before in host.asked)
     host.asked.append(asked)

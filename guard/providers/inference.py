@@ -50,6 +50,21 @@ class PooledClient(AsyncInferenceClient):
     async def _get_async_client(self) -> httpx2.AsyncClient:
         return shared_client()
 
+    async def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> Any:
+        body = request_parameters.json
+        if isinstance(body, dict) and isinstance(body.get("response_format"), dict):
+            body["response_format"] = as_openai_has_it(body["response_format"])
+        return await super()._inner_post(request_parameters, stream=stream)
+
+
+def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:
+    """A schema to answer in; the hub's client writes it as its own inference server wants it."""
+    schema = response_format.get("value")
+    if response_format.get("type") != "json_object" or not isinstance(schema, dict):
+        return response_format
+    named = {"name": schema.get("title", "answer"), "strict": True, "schema": schema}
+    return {"type": "json_schema", "json_schema": named}
+
 
 class InferenceChat(BaseChatModel):
     """A chat model on any OpenAI-compatible server.

@@ -16,7 +16,7 @@ LAYERS = [  # none imports from one below it in this list
     ("types", "errors"),
     ("text",),
     ("topics", "detectors", "provenance", "providers"),
-    ("verdict", "policy"),
+    ("verdict", "policy", "asking", "judge", "probes", "anchors"),
     ("pipeline",),
     ("audit", "evaluate", "scan", "cli", "terminal", "__main__"),
 ]
