@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from . import matching, policy, prices, provenance, verdict
+from .asking import spoken
 from .errors import ProviderError
 from .events import Cause, Delta, Done, Event, Failed, Judged, Started, Thought, Waiting
 from .exchange import Exchange, Progress
@@ -26,7 +26,7 @@ STOPPED = "stopped by guard"
 
 if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a reply does not need
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.messages import AIMessageChunk
 
     Connect = Callable[[ModelSpec], BaseChatModel]
 
@@ -53,15 +53,6 @@ class Query:
     @property
     def jurisdiction(self) -> str | None:
         return self.topic.jurisdiction if self.topic else None
-
-    @cached_property
-    def to_langchain(self) -> list[BaseMessage]:
-        """The conversation as langchain-core's messages."""
-        from langchain_core.messages import convert_to_messages
-
-        return list(
-            convert_to_messages([{"role": m.role, "content": m.text} for m in self.messages])
-        )
 
 
 @dataclass
@@ -166,7 +157,7 @@ class Attempt:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                chunks = spoken(chat, self.query.to_langchain, patience, self.model.id)
+                chunks = watched(chat, self.query.messages, patience, self.model.id)
                 first = await begun(chunks, seconds)
         async with aclosing(chunks):
             for event in self.take(first):
@@ -258,27 +249,10 @@ async def begun(
         raise ProviderError("interrupted", "the host sent nothing at all") from error
 
 
-async def spoken(
-    chat: BaseChatModel, messages: list[BaseMessage], patience: Patience, name: str
+async def watched(
+    chat: BaseChatModel, messages: Sequence[Message], patience: Patience, name: str
 ) -> AsyncGenerator[AIMessageChunk, None]:
-    """The chunks of a reply; a chat model that fails in its own way has failed as a host does."""
-    async with (
-        patience.through(name),
-        in_our_terms(),
-        aclosing(chat.astream(messages)) as chunks,  # type: ignore[type-var]
-    ):
+    """The chunks of a reply; how the request to the host of `name` ends is counted."""
+    async with patience.through(name), aclosing(spoken(chat, messages)) as chunks:
         async for chunk in chunks:
             yield chunk
-
-
-@asynccontextmanager
-async def in_our_terms() -> AsyncIterator[None]:
-    """Turn whatever a chat model raises into a `ProviderError`."""
-    try:
-        yield
-    except ProviderError:
-        raise
-    except Exception as error:  # its words may hold a key: they stay in the cause
-        raise ProviderError(
-            "unavailable", f"the provider failed: {type(error).__name__}"
-        ) from error

@@ -7,6 +7,7 @@ Text that has been sent on is never taken back; a successor's reply follows it.
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -14,10 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import catalogue as catalogue_file
-from . import explain, matching, policy, provenance, verdict
+from . import explain, judge, matching, policy, probes, provenance, verdict
 from .attempt import Attempt, Query
 from .catalogue import Catalogue
-from .events import Bound, Cause, Event, Exhausted, FellBack
+from .errors import ProviderError
+from .events import Bound, Cause, Consulted, Event, Exhausted, FellBack, Judged
 from .exchange import Exchange
 from .merging import merged
 from .patience import Patience
@@ -26,6 +28,11 @@ from .types import Message, Mode, ModelSpec, Verdict
 
 if TYPE_CHECKING:
     from .attempt import Connect
+
+log = logging.getLogger(__name__)
+
+MOST_JUDGES = 2  # the next is asked where one fails
+CONTROL_SECONDS = 60.0
 
 
 class Guard:
@@ -112,6 +119,34 @@ class Guard:
             async for event in events:
                 yield event
 
+    async def control(
+        self,
+        question: str,
+        verdict: Verdict,
+        *,
+        model: str,
+        language: str = "en",
+        token: str | None = None,
+    ) -> Verdict:
+        """A verdict with what the same model says to the topic's matched control question.
+
+        Args:
+            question: the one whose reply was judged.
+            verdict: what the guard holds of that reply; it has a topic.
+            model: the id of the model that replied.
+            language: of the explanation.
+            token: the reader's own Hugging Face token.
+
+        Raises:
+            UnknownModel: no such model is on offer.
+            InputError: the verdict has no topic that there is a pack of.
+            ProviderError: the model cannot be reached, failed or took too long.
+        """
+        chat = connect(self.models.get(model), self.connection, token)
+        topic = verdict.topic or ""
+        said = await probes.ask_control(chat, question, topic, language, CONTROL_SECONDS)
+        return probes.with_control(verdict, said, language)
+
 
 class Run:
     """One question on its way through the first model and those that answer besides or instead.
@@ -151,6 +186,10 @@ class Run:
         async with aclosing(lanes) as events:
             async for event in events:
                 yield event
+        if self.settings.control == "when withheld":
+            async with aclosing(self.controls()) as events:
+                async for event in events:
+                    yield event
 
     def successors(self, first: ModelSpec) -> list[ModelSpec]:
         """Who may answer besides or instead of `first`, and can be reached."""
@@ -239,4 +278,63 @@ class Run:
         )
         async with aclosing(telling) as events:
             async for event in events:
-                yield event
+                if isinstance(event, Judged) and event.final:
+                    async for settled in self.settled(attempt, event):
+                        yield settled
+                else:
+                    yield event
+
+    async def settled(self, attempt: Attempt, judged: Judged) -> AsyncGenerator[Event, None]:
+        """The final verdict; an unsure one with the opinion of a second model, if one gives it."""
+        judges = self.judges(attempt.model, judged.verdict)
+        if judges:
+            yield judged.model_copy(update={"final": False})
+        for spec in judges:
+            yield Consulted(attempt=attempt.number, model=spec)
+            weighed = await self.weighed(attempt, judged.verdict, spec)
+            if weighed:
+                yield attempt.judged(weighed, final=True)
+                return
+        yield judged
+
+    def judges(self, model: ModelSpec, held: Verdict) -> list[ModelSpec]:
+        """Whom to ask about a verdict; nobody where it is sure, or no time is left."""
+        asked = self.settings.second_opinion
+        if not judge.unsure(held, asked.band) or self.seconds_left <= 0:
+            return []
+        candidates = filter(self.reachable, (self.models.get(id_) for id_ in asked.judges))
+        return list(judge.judges_for(model, held.jurisdiction, candidates))[:MOST_JUDGES]
+
+    async def weighed(self, attempt: Attempt, held: Verdict, spec: ModelSpec) -> Verdict | None:
+        """The verdict with the judge's opinion; None where it gave none."""
+        if attempt.exchange is None:
+            return None
+        language, seconds = self.query.language, self.settings.second_opinion.seconds
+        try:
+            said = await judge.opinion(
+                self.connecting(spec), spec, attempt.exchange, language, seconds
+            )
+        except ProviderError as error:
+            log.warning("no second opinion from %s: %s", spec.id, error.kind)
+            return None
+        return judge.weigh(held, said, attempt.model.origins, language)
+
+    async def controls(self) -> AsyncGenerator[Event, None]:
+        """Each withheld verdict again, with the matched control as evidence."""
+        for attempt in self.attempts:
+            held = attempt.verdict
+            if held is None or held.status != "withheld" or held.topic is None:
+                continue
+            try:
+                said = await probes.ask_control(
+                    self.connecting(attempt.model),
+                    self.query.question,
+                    held.topic,
+                    self.query.language,
+                    CONTROL_SECONDS,
+                )
+            except ProviderError as error:
+                log.warning("no control reply from %s: %s", attempt.model.id, error.kind)
+                continue
+            with_control = probes.with_control(held, said, self.query.language)
+            yield attempt.judged(with_control, final=True)
