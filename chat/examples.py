@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from guard import explain, topics
 
-from .render import Example, View
+from .render import Example
+from .view import View
 
 # topic, probe, whether its control is asked, language (None: the page's), persona of the demo
 SHOWN = (

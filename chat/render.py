@@ -6,29 +6,22 @@ Templates escape all they are given. The one HTML that goes through unescaped is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from babel.numbers import format_currency, format_decimal
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from guard import explain, policy, topics
-from guard.catalogue import Catalogue
-from guard.providers.connect import Connection, is_demo
-from guard.text import main_script, split_thinking
+from guard import explain
+from guard.providers.connect import is_demo
+from guard.text import split_thinking
 from guard.types import ModelSpec, Span, Verdict
 
+from . import strip
 from .markdown import GrowingText, blocks
 from .store import Conversation, Reply, Turn
-from .texts import texts
+from .view import Standing, View, exhausted, fill, language_of
 
-TEMPLATES = Path(__file__).parent / "templates"
 PARTS = ("join", "chip", "thoughts", "text", "note", "strip", "fault", "tools")
 Parts = dict[str, str | list[str]]
 
@@ -39,89 +32,6 @@ class Example(NamedTuple):
     about: str
     question: str
     model: str | None
-
-
-class Standing(NamedTuple):
-    """How a reply stands among the others of its turn, and those before.
-
-    `goes_on` says whether the conversation goes on with it, None where there is no other. `other`
-    is the reply that answers in its place, or beside it. `provider_before` served this model last,
-    where that was another than now.
-    """
-
-    first: bool = True
-    last: bool = True
-    goes_on: bool | None = None
-    other: Reply | None = None
-    provider_before: str | None = None
-
-
-@dataclass(frozen=True)
-class View:
-    """Who looks, and at what: language of the page, models on offer, what is connected."""
-
-    language: str
-    models: Catalogue
-    connection: Connection
-    signed_in: bool = False
-
-    @property
-    def say(self) -> Any:
-        return texts(self.language)
-
-    def serves(self, spec: ModelSpec) -> bool:
-        return self.connection.serves(spec, self.signed_in)
-
-
-@cache
-def templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["flag"] = flag
-    environment.filters["country"] = explain.country
-    environment.filters["number"] = number
-    environment.filters["dollars"] = dollars
-    return environment
-
-
-def fill(template: str, view: View, **values: Any) -> str:
-    """A template with the view's texts and language."""
-    language = values.pop("language", view.language)
-    return (
-        templates()
-        .get_template(f"{template}.html")
-        .render(view=view, say=view.say, language=language, **values)
-        .strip()
-    )
-
-
-def flag(code: str) -> str:
-    """A country's flag: its two letters as regional indicators."""
-    return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in code)
-
-
-def number(value: float, language: str) -> str:
-    """A number as the reader writes it: 128,000 is 128.000 in German, 1.25 is 1,3."""
-    return format_decimal(value, format="#,##0.#", locale=language.replace("-", "_"))
-
-
-def dollars(value: float, language: str) -> str:
-    """A small sum with two digits that say something: $0.0012."""
-    digits = max(2, 1 - math.floor(math.log10(value))) if value > 0 else 2
-    pattern = f"¤#,##0.{'0' * min(digits, 8)}"
-    locale = language.replace("-", "_")
-    return format_currency(value, "USD", pattern, locale, currency_digits=False)
-
-
-def language_of(question: str, page: str) -> str:
-    """The language in which the guard speaks about a question: the reader's."""
-    chinese = main_script(question) == "Han" and not page.startswith("zh")
-    return "zh-Hans" if chinese else page
 
 
 def said(each: Reply) -> str:
@@ -165,9 +75,14 @@ def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
 
 
 def other_of(each: Reply, shown: Sequence[Reply]) -> Reply | None:
-    """The finished reply that answers what this one may leave out: the last one, or beside it."""
-    settled = [r for r in shown if r is not each and r.text.strip() and r.state == "done"]
-    return next((r for r in reversed(settled) if r.status == "clean"), None)
+    """The finished reply that may hold what this one leaves out: the one beside it, or the answer.
+
+    A reply that withholds nothing is only held against the one beside it.
+    """
+    done = [r for r in shown if r is not each and r.text.strip() and r.state == "done"]
+    beside = [r for r in done if r.lane != each.lane]
+    answers = [r for r in done if r.status == "clean" and each.status == "withheld"]
+    return next(reversed(beside or answers), None)
 
 
 def served_before(conversation: Conversation, one: Turn) -> dict[str, str]:
@@ -232,7 +147,7 @@ def parts(
         "thoughts": thoughts(each, thinking.reasoning, thinking.answer, view),
         "text": body,
         "note": note(each, view),
-        "strip": strip(each, verdict, view, standing, question=question, marked=bool(marks)),
+        "strip": strip.drawn(each, verdict, view, standing, question, marked=bool(marks)),
         "fault": fault(each, model, question, view),
         "tools": fill("tools", view, reply=each, standing=standing, run=each.run, runs=runs)
         if settled
@@ -310,70 +225,6 @@ def ending(each: Reply, view: View) -> str:
         by_guard = each.finish_reason == "stopped by guard"
         return str(view.say.stopped_by_guard if by_guard else view.say.stopped)
     return str(view.say.interrupted) if each.state == "interrupted" else ""
-
-
-def strip(
-    each: Reply,
-    verdict: Verdict | None,
-    view: View,
-    standing: Standing,
-    *,
-    question: str,
-    marked: bool,
-) -> str:
-    """The guard's words, outside of the model's: amber where the origin explains it, else grey."""
-    if verdict is None or (verdict.status == "clean" and verdict.conduct == "answered"):
-        return ""
-    if verdict.status == "unchecked" and each.fault:
-        return ""
-    language = language_of(question, view.language)
-    withheld = verdict.status == "withheld"
-    model = ModelSpec.model_validate(each.model)
-    successors = policy.successors(
-        model, view.models.chain(verdict.jurisdiction), verdict.jurisdiction
-    )
-    can_ask = (
-        standing.last
-        and not each.exhausted
-        and verdict.conduct != "answered"
-        and any(view.serves(spec) for spec in successors)
-    )
-    return fill(
-        "strip",
-        view,
-        language=language,
-        lang=language,
-        guard_say=texts(language),
-        verdict=verdict,
-        tone="amber" if withheld and verdict.aligned else "grey",
-        title=explain.title(verdict, language),
-        facts=facts(verdict.topic, language) if withheld else [],
-        open=bool(each.exhausted),
-        exhausted=exhausted(each, language) if each.exhausted == "withheld" else "",
-        can_ask=can_ask,
-        settled=each.state != "streaming",
-        not_withheld=each.not_withheld,
-        marked=marked,
-    )
-
-
-def exhausted(each: Reply, language: str) -> str:
-    """Why nobody else answers, where somebody was to."""
-    say = texts(language)
-    if each.bound:
-        return str(getattr(say, f"bound_{each.bound}"))
-    return str(getattr(say, f"exhausted_{each.exhausted}")) if each.exhausted else ""
-
-
-def facts(topic: str | None, language: str) -> list[dict[str, Any]]:
-    """What independent sources hold on a topic, in the reader's language."""
-    pack = topics.load().get(topic or "")
-    if pack is None:
-        return []
-    return [
-        {"text": explain.in_language(fact.text, language), "sources": fact.sources}
-        for fact in pack.facts
-    ]
 
 
 def fault(each: Reply, model: ModelSpec, question: str, view: View) -> str:

@@ -20,20 +20,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from guard import policy
 from guard.catalogue import Catalogue
-from guard.errors import UnknownModel
-from guard.explain import nearest_language
+from guard.errors import ProviderError, UnknownModel
+from guard.explain import fault, nearest_language
 from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.connect import on_offer
-from guard.types import Message, Mode, ModelSpec
+from guard.types import Message, Mode, ModelSpec, Verdict
 
 from . import render, texts
 from .auth import Reader, reader
 from .examples import examples
 from .live import LiveReplies
-from .render import View
-from .store import Conversation, NotFound, Reply, Store, Turn, now, turn_of
+from .store import Conversation, NotFound, Reply, Store, Turn, now, reply_of, turn_of
 from .stream import Watcher, watch
+from .view import View, language_of
 
 log = logging.getLogger(__name__)
 
@@ -307,11 +307,7 @@ async def reply(
     reply_id: str, conversation: Annotated[Conversation, Depends(owned)]
 ) -> dict[str, str]:
     """A reply's words as the model wrote them, to copy."""
-    for turn in conversation.turns:
-        for each in turn.replies:
-            if each.id == reply_id:
-                return {"markdown": render.said(each)}
-    raise NotFound(reply_id)
+    return {"markdown": render.said(reply_of(conversation, reply_id)[1])}
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/rate")
@@ -323,6 +319,27 @@ async def rate(id_: str, reply_id: str, body: Rate, who: Who, chat: Shared) -> d
     await chat.store.rate(who.owner, id_, reply_id, **values)
     conversation = await chat.store.conversation(who.owner, id_)
     return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
+
+
+@changing.post("/conversations/{id_}/replies/{reply_id}/control")
+async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, Any]:
+    """Ask the same model the topic's matched control question; the verdict keeps what it said."""
+    turn, asked = reply_of(await chat.store.conversation(who.owner, id_), reply_id)
+    view = chat.view(who)
+    verdict = Verdict.model_validate(asked.verdict) if asked.verdict else None
+    if verdict is None or verdict.topic is None or view.models.guard.control == "off":
+        raise HTTPException(409, view.say.failed_request)
+    language = language_of(turn.question, who.language)
+    model = offered(asked.model["id"], view)
+    try:
+        found = await chat.guard(who).control(
+            turn.question, verdict, model=model.id, language=language, token=who.token
+        )
+    except ProviderError as error:
+        raise HTTPException(502, " ".join(fault(error.kind, language, model=model.name))) from error
+    await chat.store.save_reply(reply_id, verdict=found.model_dump(mode="json"))
+    conversation = await chat.store.conversation(who.owner, id_)
+    return {"thread": await drawn(render.thread, conversation, view, [])}
 
 
 @changing.patch("/conversations/{id_}")
@@ -364,7 +381,7 @@ async def run(
         history(conversation, turn),
         model=spec.id,
         mode="fall back" if below and mode == "compare" else mode,
-        language=render.language_of(turn.question, who.language),
+        language=language_of(turn.question, who.language),
         token=who.token,
     )
     number = below[0].run if below else turn.runs

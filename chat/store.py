@@ -397,10 +397,7 @@ class Store:
     async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
         """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
         async with self.session() as session:
-            conversation = await load(session, owner, conversation_id)
-            known = {reply.id for turn in conversation.turns for reply in turn.replies}
-            if reply_id not in known:
-                raise NotFound(reply_id)
+            reply_of(await load(session, owner, conversation_id), reply_id)
             if values:
                 await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
 
@@ -429,6 +426,19 @@ def turn_of(conversation: Conversation, turn_id: str) -> Turn:
         if turn.id == turn_id:
             return turn
     raise NotFound(turn_id)
+
+
+def reply_of(conversation: Conversation, reply_id: str) -> tuple[Turn, Reply]:
+    """The reply of that id, and its turn.
+
+    Raises:
+        NotFound: the conversation has none.
+    """
+    for turn in conversation.turns:
+        for reply in turn.replies:
+            if reply.id == reply_id:
+                return turn, reply
+    raise NotFound(reply_id)
 
 
 def prepare_sqlite(connection: Any, _: Any) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 from . import render
 from .live import Live
 from .markdown import GrowingText
-from .render import PARTS, Standing, View
+from .render import PARTS
 from .store import Reply, Turn
+from .view import Standing, View, fill
 
 PAUSE = 0.125  # seconds between two updates
 LONG = 4_000  # characters; a longer reply is drawn in a thread, so that nobody else waits for it
@@ -45,7 +46,7 @@ class Watcher:
                 reply, self.turn.question, self.view, standing, runs=self.runs, growing=growing
             )
             if (reply.id, "chip") not in self._sent:
-                html = render.fill("reply", self.view, reply=reply, parts=render.safe(parts))
+                html = fill("reply", self.view, reply=reply, parts=render.safe(parts))
                 messages.append({"reply": reply.id, "html": html})
             else:
                 changes = (self._changed(reply, name, parts[name]) for name in PARTS)

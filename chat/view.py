@@ -1,0 +1,117 @@
+"""Who looks, in which language, and the templates with which all is drawn.
+
+Templates escape all they are given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from babel.numbers import format_currency, format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from guard import explain
+from guard.catalogue import Catalogue
+from guard.providers.connect import Connection
+from guard.text import main_script
+from guard.types import ModelSpec
+
+from .store import Reply
+from .texts import texts
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Standing(NamedTuple):
+    """How a reply stands among the others of its turn, and those before.
+
+    `goes_on` says whether the conversation goes on with it, None where there is no other. `other`
+    is the reply that answers in its place, or beside it. `provider_before` served this model last,
+    where that was another than now.
+    """
+
+    first: bool = True
+    last: bool = True
+    goes_on: bool | None = None
+    other: Reply | None = None
+    provider_before: str | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """Who looks, and at what: language of the page, models on offer, what is connected."""
+
+    language: str
+    models: Catalogue
+    connection: Connection
+    signed_in: bool = False
+
+    @property
+    def say(self) -> Any:
+        return texts(self.language)
+
+    def serves(self, spec: ModelSpec) -> bool:
+        return self.connection.serves(spec, self.signed_in)
+
+
+@cache
+def templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["flag"] = flag
+    environment.filters["country"] = explain.country
+    environment.filters["number"] = number
+    environment.filters["dollars"] = dollars
+    return environment
+
+
+def fill(template: str, view: View, **values: Any) -> str:
+    """A template with the view's texts and language."""
+    language = values.pop("language", view.language)
+    return (
+        templates()
+        .get_template(f"{template}.html")
+        .render(view=view, say=view.say, language=language, **values)
+        .strip()
+    )
+
+
+def flag(code: str) -> str:
+    """A country's flag: its two letters as regional indicators."""
+    return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in code)
+
+
+def number(value: float, language: str) -> str:
+    """A number as the reader writes it: 128,000 is 128.000 in German, 1.25 is 1,3."""
+    return format_decimal(value, format="#,##0.#", locale=language.replace("-", "_"))
+
+
+def dollars(value: float, language: str) -> str:
+    """A small sum with two digits that say something: $0.0012."""
+    digits = max(2, 1 - math.floor(math.log10(value))) if value > 0 else 2
+    pattern = f"¤#,##0.{'0' * min(digits, 8)}"
+    locale = language.replace("-", "_")
+    return format_currency(value, "USD", pattern, locale, currency_digits=False)
+
+
+def language_of(question: str, page: str) -> str:
+    """The language in which the guard speaks about a question: the reader's."""
+    chinese = main_script(question) == "Han" and not page.startswith("zh")
+    return "zh-Hans" if chinese else page
+
+
+def exhausted(each: Reply, language: str) -> str:
+    """Why nobody else answers, where somebody was to."""
+    say = texts(language)
+    if each.bound:
+        return str(getattr(say, f"bound_{each.bound}"))
+    return str(getattr(say, f"exhausted_{each.exhausted}")) if each.exhausted else ""
