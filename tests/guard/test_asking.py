@@ -1,0 +1,79 @@
+"""A whole reply under bounds, over a real socket. How hosts fail is in `test_provider_faults`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import replies
+from langchain_core.language_models import BaseChatModel
+from langchain_core.outputs import ChatResult
+
+from guard.asking import Said, whole_reply, within
+from guard.errors import ProviderError
+from guard.providers.openai_compatible import openai_compatible
+from guard.types import Message, ModelSpec
+
+ASKED = [Message(role="system", text="Be brief."), Message(role="user", text="Hello?")]
+
+
+class Broken(BaseChatModel):
+    """A chat model with a fault of its own."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "broken"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise RuntimeError("the key is sk-secret")
+
+
+def reached(host: replies.Host, id_: str) -> BaseChatModel:
+    spec = ModelSpec(
+        id=id_,
+        name=id_,
+        developer="Test",
+        origin="CH",
+        licence="MIT",
+        context=1000,
+        card="https://example.org",
+    )
+    return openai_compatible(spec, host.base_url, None, 20)
+
+
+async def test_all_that_is_said(host: replies.Host) -> None:
+    said = await whole_reply(reached(host, "a/b"), ASKED, 10_000, max_tokens=7)
+    assert said == Said(replies.CANDID["", "en"], None, "stop")
+    assert host.asked[0].body["max_tokens"] == 7
+    assert [m["role"] for m in host.asked[0].body["messages"]] == ["system", "user"]
+
+
+async def test_thinking_comes_apart(host: replies.Host) -> None:
+    said = await whole_reply(reached(host, "fault/reasoning_content"), ASKED, 10_000)
+    assert said.thoughts == replies.REASONING
+    assert said.text == replies.CANDID["", "en"]
+
+
+async def test_no_channel_passes_its_limit(host: replies.Host) -> None:
+    said = await whole_reply(reached(host, "fault/reasoning_content"), ASKED, 20)
+    assert said == Said(replies.CANDID["", "en"][:20], replies.REASONING[:20], "length")
+
+
+async def test_a_fault_of_the_chat_model_is_the_hosts_and_its_words_stay_back() -> None:
+    with pytest.raises(ProviderError, match="RuntimeError") as error:
+        await whole_reply(Broken(), ASKED, 10_000)
+    assert error.value.kind == "unavailable"
+    assert "secret" not in str(error.value)
+
+
+async def test_time_runs_out(host: replies.Host) -> None:
+    with pytest.raises(ProviderError, match=r"0\.1 seconds") as error:
+        async with within(0.1):
+            await whole_reply(reached(host, "fault/hang"), ASKED, 10_000)
+    assert error.value.kind == "timeout"
+
+
+async def test_what_is_in_time_keeps_its_own_errors() -> None:
+    with pytest.raises(KeyError):
+        async with within(20):
+            raise KeyError
