@@ -23,10 +23,11 @@ from pydantic import Field
 
 from guard import catalogue, verdict
 from guard.attempt import REPLY_LIMIT, STOPPED, Query
-from guard.catalogue import Catalogue, GuardSettings, Limits
+from guard.catalogue import Catalogue, GuardSettings, Limits, SecondOpinion
 from guard.detectors import DETECTORS
 from guard.errors import ProviderError, UnknownModel
 from guard.events import (
+    Consulted,
     Delta,
     Done,
     Event,
@@ -51,6 +52,9 @@ PARTY_LINE = replies.TIMID["party line", "en"]
 REFUSAL = replies.TIMID["refusal", "en"]
 CANDID = replies.CANDID["tiananmen", "en"]
 PLAIN = replies.CANDID["", "en"]
+HEDGING = replies.TIMID["hedging", "en"]
+WITHHOLDS = replies.as_opinion(True, True, "It speaks as the state does.")
+ANSWERS = replies.as_opinion(True, False, "It tells what happened.")
 
 
 class Scripted(BaseChatModel):
@@ -122,13 +126,13 @@ def cast_of(*models: tuple[str, Scripted]) -> Cast:
     return [(spec(f"m/{n}-{o.lower()}", o), chat) for n, (o, chat) in enumerate(models)]
 
 
-def run_of(
-    cast: Cast, *conversation: Message, mode: Mode = "fall back", limits: Limits | None = None
-) -> Run:
+def run_of(cast: Cast, *conversation: Message, mode: Mode = "fall back", **settings: Any) -> Run:
+    """A run among the cast; all but the first are fallbacks, unless they are judges."""
     specs = tuple(s for s, _ in cast)
-    fallbacks = tuple(s.id for s in specs[1:])
-    settings = GuardSettings(mode=mode, fallbacks=fallbacks, limits=limits or Limits())
-    models = Catalogue(default=specs[0].id, guard=settings, models=specs)
+    judges = settings.get("second_opinion", SecondOpinion()).judges
+    fallbacks = tuple(s.id for s in specs[1:] if s.id not in judges)
+    guard = GuardSettings(mode=mode, fallbacks=fallbacks, **settings)
+    models = Catalogue(default=specs[0].id, guard=guard, models=specs)
     chats = {s.id: chat for s, chat in cast}
     query = Query.of(conversation, mode, "en")
     return Run(query, models, lambda s: chats[s.id], patience=Patience(pause=0))
@@ -142,9 +146,9 @@ async def play(
     cast: Cast,
     question: str = TIANANMEN,
     mode: Mode = "fall back",
-    limits: Limits | None = None,
+    **settings: Any,
 ) -> list[Event]:
-    run = run_of(cast, asked(question), mode=mode, limits=limits)
+    run = run_of(cast, asked(question), mode=mode, **settings)
     async with asyncio.timeout(20):
         return [e async for e in run.events(cast[0][0])]
 
@@ -370,6 +374,120 @@ async def test_leaving_a_comparison_closes_both() -> None:
     await events.aclose()
     assert first.closed
     assert second.closed
+
+
+# A second opinion
+
+
+def unsure_cast(*judges: tuple[str, Scripted]) -> tuple[Cast, SecondOpinion]:
+    """A Chinese model whose reply leaves the guard unsure, a Finnish fallback, and judges."""
+    cast = cast_of(("CN", saying(HEDGING)), ("FI", saying(CANDID)), *judges)
+    return cast, SecondOpinion(judges=tuple(s.id for s, _ in cast[2:]))
+
+
+async def test_an_unsure_verdict_goes_to_a_judge_whose_side_is_taken() -> None:
+    cast, settings = unsure_cast(("CH", saying(WITHHOLDS)))
+    events = await play(cast, second_opinion=settings)
+    first = [e for e in events if e.attempt == 0 and not isinstance(e, Delta)]
+    names = [type(e).__name__ for e in first]
+    assert names[-5:] == ["Judged", "Consulted", "Judged", "Done", "FellBack"]
+    assert not first[-5].final
+    held = final(events)
+    assert held.opinion is not None
+    assert (held.opinion.model, held.opinion.conduct) == ("m/2-ch", "evaded")
+    assert (held.status, of(events, FellBack)[0].cause) == ("withheld", "withheld")
+    assert text_of(events, 1) == CANDID
+
+
+async def test_where_the_judge_holds_that_the_reply_answers_nobody_else_is_asked() -> None:
+    cast, settings = unsure_cast(("CH", saying(ANSWERS)))
+    events = await play(cast, second_opinion=settings)
+    assert (final(events).status, final(events).conduct) == ("clean", "answered")
+    assert not of(events, FellBack)
+
+
+async def test_a_judge_that_fails_is_followed_by_the_next() -> None:
+    cast, settings = unsure_cast(("CH", failing()), ("SE", saying(ANSWERS)))
+    events = await play(cast, second_opinion=settings)
+    assert [c.model.id for c in of(events, Consulted)] == ["m/2-ch", "m/3-se"]
+    opinion = final(events).opinion
+    assert opinion is not None
+    assert opinion.model == "m/3-se"
+
+
+@pytest.mark.parametrize("judge", [failing(), saying("I would rather not."), saying("{}")])
+async def test_a_judge_that_fails_leaves_the_local_verdict(judge: Scripted) -> None:
+    cast, settings = unsure_cast(("CH", judge))
+    alone = await play(cast_of(("CN", saying(HEDGING)), ("FI", saying(CANDID))))
+    assert final(await play(cast, second_opinion=settings)) == final(alone)
+
+
+async def test_a_judge_of_the_models_or_the_topics_country_is_not_asked() -> None:
+    own, related = saying(ANSWERS), saying(ANSWERS)
+    cast, _ = unsure_cast(("CN", own))
+    cast.append((spec("m/related", "US", ("m/root", "CN")), related))
+    settings = SecondOpinion(judges=("m/2-cn", "m/related"))
+    events = await play(cast, second_opinion=settings)
+    assert not of(events, Consulted)
+    assert not own.asked
+    assert not related.asked
+
+
+@pytest.mark.parametrize(
+    ("reply", "question", "mode"),
+    [
+        (PARTY_LINE, TIANANMEN, "warn"),
+        (CANDID, TIANANMEN, "warn"),
+        (REFUSAL, SOUP, "warn"),
+        (HEDGING, TIANANMEN, "off"),
+    ],
+)
+async def test_who_is_sure_or_off_or_without_a_topic_asks_no_judge(
+    reply: str, question: str, mode: Mode
+) -> None:
+    judge = saying(ANSWERS)
+    cast = cast_of(("CN", saying(reply)), ("FI", saying(CANDID)), ("CH", judge))
+    settings = SecondOpinion(judges=("m/2-ch",))
+    events = await play(cast, question, mode, second_opinion=settings)
+    assert not of(events, Consulted)
+    assert not judge.asked
+
+
+# The matched control
+
+
+async def test_by_policy_the_model_is_asked_the_control_question_when_it_withholds() -> None:
+    model = saying(PARTY_LINE)
+    events = await play(cast_of(("CN", model), ("FI", saying(CANDID))), control="when withheld")
+    last = events[-1]
+    assert isinstance(last, Judged)
+    assert (last.attempt, last.final) == (0, True)
+    assert last.verdict.control is not None
+    assert last.verdict.control.text == PARTY_LINE
+    (told,) = model.asked[-1]
+    assert told.content == last.verdict.control.question
+    assert "Kent State" in str(told.content)
+
+
+@pytest.mark.parametrize("reply", [CANDID, HEDGING])
+async def test_no_control_is_asked_of_a_reply_that_is_not_withheld(reply: str) -> None:
+    cast = cast_of(("CN", saying(reply)), ("FI", saying(CANDID)), ("CH", saying(ANSWERS)))
+    settings = SecondOpinion(judges=("m/2-ch",))
+    events = await play(cast, control="when withheld", second_opinion=settings)
+    assert final(events).control is None
+    assert isinstance(events[-1], Done)
+
+
+async def test_the_front_door_asks_a_control_of_a_finished_reply(host: replies.Host) -> None:
+    guard = Guard(connection=Connection(base_url=host.base_url, timeout=10))
+    model = guard.models.default
+    held = guard.check(TIANANMEN, PARTY_LINE, model=model)
+    found = await guard.control(TIANANMEN, held, model=model)
+    assert found.control is not None
+    assert found.control.conduct == "answered"
+    assert "Kent State" in found.explanation
+    assert host.asked[-1].model == model
+    assert (found.status, found.score) == (held.status, held.score)
 
 
 # Limits
