@@ -122,8 +122,12 @@ async def ask_control(
 
 
 def with_control(verdict: Verdict, control: ControlReply, language: str) -> Verdict:
-    """The verdict with a control as part of its evidence; what it decided stays."""
+    """The verdict with a control as part of its evidence, in place of an earlier one.
+
+    What it decided stays.
+    """
     last = explain.second_opinion(verdict, language)
-    first = verdict.explanation.removesuffix(last).strip()
+    earlier = explain.control(verdict, verdict.control, language) if verdict.control else ""
+    first = verdict.explanation.removesuffix(last).strip().removesuffix(earlier).strip()
     said = " ".join(filter(None, (first, explain.control(verdict, control, language), last)))
     return verdict.model_copy(update={"control": control, "explanation": said})

@@ -186,6 +186,11 @@ def test_a_control_becomes_evidence_and_decides_nothing() -> None:
     assert after.model_dump(exclude=changed) == before.model_dump(exclude=changed)
 
 
+def test_a_control_that_is_asked_again_takes_the_place_of_the_first() -> None:
+    twice = with_control(with_control(withheld(), reply("refused"), "de"), reply(), "de")
+    assert twice == with_control(withheld(), reply(), "de")
+
+
 @pytest.mark.parametrize("conduct", ["evaded", "refused"])
 @pytest.mark.parametrize("language", explain.languages())
 def test_a_model_that_withholds_from_both_is_called_timid(language: str, conduct: Conduct) -> None:
