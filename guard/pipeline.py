@@ -279,8 +279,9 @@ class Run:
         async with aclosing(telling) as events:
             async for event in events:
                 if isinstance(event, Judged) and event.final:
-                    async for settled in self.settled(attempt, event):
-                        yield settled
+                    async with aclosing(self.settled(attempt, event)) as settled:
+                        async for told in settled:
+                            yield told
                 else:
                     yield event
 

@@ -13,7 +13,7 @@ from .types import ModelSpec
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
-CHARACTERS_A_TOKEN = 4  # of English; a piece of a stream that is longer holds several
+LONG, CHARACTERS_A_TOKEN = 16, 4  # a piece that is longer than any word holds several tokens
 MILLION = 1_000_000
 
 
@@ -34,7 +34,7 @@ class Spent:
     def read(self, piece: str) -> None:
         """Count a piece of the stream, which is one token as a rule."""
         if not self.told:
-            self.completion += max(1, len(piece) // CHARACTERS_A_TOKEN)
+            self.completion += 1 if len(piece) <= LONG else len(piece) // CHARACTERS_A_TOKEN
 
     def dollars(self, model: ModelSpec, provider: str) -> float | None:
         """What the tokens cost there; None where no price is known."""

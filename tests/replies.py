@@ -220,6 +220,7 @@ class Host:
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     answering: int = 0
+    broken: str = ""
     server: uvicorn.Server | None = None
 
     @property
@@ -229,6 +230,15 @@ class Host:
     @property
     def connections(self) -> int:
         return len(self.server.server_state.connections) if self.server else 0
+
+    @contextmanager
+    def failing(self, fault: str) -> Iterator[None]:
+        """Every request meets this fault, for a while."""
+        self.broken = fault
+        try:
+            yield
+        finally:
+            self.broken = ""
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -472,7 +482,7 @@ async def chat(request: Request) -> Response:
     question = content if isinstance(content, str) else " ".join(p["text"] for p in content)
     headers = dict(request.headers)
     model = body["model"]
-    fault = fault_of(model, question, headers)
+    fault = host.broken or fault_of(model, question, headers)
     if model == "judge/no-schema" and "response_format" in body:
         fault = "400"
     asked = Asked(model, question, headers, body, fault)

@@ -234,14 +234,17 @@ CHANGES = [
     ("POST", "/conversations/{c}/turns/{t}/retry"),
     ("POST", "/conversations/{c}/turns/{t}/another"),
     ("POST", "/conversations/{c}/turns/{t}/show"),
+    ("POST", "/conversations/{c}/turns/{t}/choose"),
     ("POST", "/conversations/{c}/stop"),
     ("POST", "/conversations/{c}/replies/{r}/rate"),
+    ("POST", "/conversations/{c}/replies/{r}/control"),
     ("PATCH", "/conversations/{c}"),
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "/ask": {"question": SOUP, "model": LLAMA, "mode": "warn", "conversation": ""},
     "/conversations/{c}/turns/{t}/edit": {"question": "Mine?"},
     "/conversations/{c}/turns/{t}/show": {"run": 0},
+    "/conversations/{c}/turns/{t}/choose": {"reply": ""},
     "/conversations/{c}/replies/{r}/rate": {"feedback": "bad"},
     "/conversations/{c}": {"title": "Mine", "deleted": True},
 }
@@ -249,8 +252,9 @@ BODIES: dict[str, dict[str, Any]] = {
 
 def request(page: Page, method: str, path: str, names: dict[str, str], **headers: str) -> Any:
     body = dict(BODIES.get(path, {}))
-    if "conversation" in body:
-        body["conversation"] = names["c"]
+    for key, name in (("conversation", "c"), ("reply", "r")):
+        if key in body:
+            body[key] = names[name]
     url = "/candor" + path.format(**names)
     return page.http.request(method, url, json=body, headers=headers)
 
@@ -319,7 +323,10 @@ def test_a_turn_or_reply_of_another_conversation_is_not_found(page: Page, strang
         (f"/turns/{turn}/another", {}),
         (f"/turns/{turn}/show", {"run": 0}),
         (f"/turns/{mine}/show", {"turn": turn}),
+        (f"/turns/{turn}/choose", {"reply": reply}),
+        (f"/turns/{mine}/choose", {"reply": reply}),
         (f"/replies/{reply}/rate", {"feedback": "bad"}),
+        (f"/replies/{reply}/control", {}),
     ):
         assert page.post(f"/conversations/{own}{path}", **body).status_code == 404, path
 
