@@ -280,7 +280,7 @@ def models_table(catalogue: Catalogue, connection: Connection) -> Table:
             spec.developer,
             f"{flag(spec.origin)} {spec.origin}",
             spec.licence,
-            "\n".join(f"{parent.id} ({parent.origin})" for parent in spec.base),
+            "\n".join(f"{parent.id} ({parent.origin or '?'})" for parent in spec.base),
             str(spec.context),
             "yes" if spec.reasoning else "",
             entry["served_by"] or "not connected",

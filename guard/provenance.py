@@ -10,45 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Protocol
 
-from pydantic import Field
-
-from .errors import ConfigError
-from .types import Country, ModelSpec, Source, Value
+from .developers import Organisation, developers
+from .types import Country, ModelSpec, Value
 from .yaml_file import load as load_yaml
-from .yaml_file import locate
 
 DATA = Path(__file__).parent / "data"
 EU_MEMBERS = frozenset(
     "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
 )
-HubOrganisation = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-Kind = Literal["company", "lab", "public body", "community"]
-
-
-class Organisation(Value):
-    """A developer or a provider: what it calls itself and where its seat is."""
-
-    name: str
-    origin: Country
-
-
-class Developer(Organisation):
-    """Who makes models. `legal_name` is set where the legal person has another name.
-
-    `aliases` are further organisations on the Hub; `note` says what `origin` alone would hide.
-    """
-
-    legal_name: str | None = None
-    aliases: tuple[HubOrganisation, ...] = ()
-    kind: Kind
-    source: Source
-    note: str | None = None
-
-
-class Developers(Value):
-    developers: dict[HubOrganisation, Developer]
 
 
 class Providers(Value):
@@ -61,30 +32,6 @@ class Served(Value):
     provider: str
     origin: Country | None = None
     model: str | None = None
-
-
-@cache
-def developers() -> dict[str, Developer]:
-    """Every developer by each of its organisations on the Hub, in lower case."""
-    return load_developers(DATA / "developers.yaml")
-
-
-def load_developers(path: Path) -> dict[str, Developer]:
-    """Read a file of developers; an alias finds the same value as the key.
-
-    Raises:
-        ConfigError: the file is wrong, or two developers claim one organisation.
-    """
-    listed = load_yaml(path, Developers).developers
-    found = dict(listed)
-    for key, developer in listed.items():
-        for n, alias in enumerate(developer.aliases):
-            if alias in found:
-                line = locate(path, ("developers", key, "aliases", n))
-                message = f"organisation {alias!r} is listed twice; keep it in one place"
-                raise ConfigError(message, file=path, line=line, key=alias)
-            found[alias] = developer
-    return found
 
 
 @cache

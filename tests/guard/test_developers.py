@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from babel import Locale
 
-from guard import catalogue, provenance
+from guard import catalogue, developers, provenance
+from guard.developers import Developer
 from guard.errors import ConfigError
-from guard.provenance import Developer
 from guard.types import ModelSpec
 
-SHIPPED = provenance.developers()
+SHIPPED = developers.developers()
 DEVELOPERS = list({id(developer): developer for developer in SHIPPED.values()}.values())
 MODELS = catalogue.load().models
 TERRITORIES = Locale("en").territories
@@ -38,7 +38,7 @@ developers:
 def load(folder: Path, text: str) -> dict[str, Developer]:
     path = folder / "developers.yaml"
     path.write_text(text, encoding="utf-8")
-    return provenance.load_developers(path)
+    return developers.load_developers(path)
 
 
 # What ships
@@ -98,9 +98,9 @@ def test_an_unknown_developer_has_no_origin() -> None:
 
 
 def test_an_alias_finds_the_same_developer(tmp_path: Path) -> None:
-    developers = load(tmp_path, VALID)
-    assert developers["acme-labs"] is developers["acme"]
-    assert developers["acme"].origin == "NO", "Norway is no boolean"
+    found = load(tmp_path, VALID)
+    assert found["acme-labs"] is found["acme"]
+    assert found["acme"].origin == "NO", "Norway is no boolean"
 
 
 @pytest.mark.parametrize(
