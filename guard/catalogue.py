@@ -1,6 +1,7 @@
 """`models.yaml`: the models on offer, the default, and what the guard does.
 
-A file that names a model it does not list, or lists one twice, is refused as a whole.
+A file that names a model it does not list, or lists one twice, is refused as a whole. What the
+snapshot beside it knows of lineages is added to what the file itself says.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import Any, Literal, NoReturn, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from . import policy, topics, yaml_file
+from . import policy, snapshot, topics, yaml_file
+from .developers import developer_of
 from .errors import ConfigError, UnknownModel, nearest
 from .provenance import aligned
-from .types import Country, Mode, ModelSpec, Score, Value
+from .snapshot import Snapshot
+from .types import BaseModelRef, Country, Mode, ModelSpec, Score, Value
 
 FILE = Path(__file__).parents[1] / "models.yaml"
 ControlPolicy = Literal["off", "on request", "when withheld"]
@@ -127,15 +130,45 @@ class Catalogue(BaseModel):
 
 
 def load(path: Path = FILE) -> Catalogue:
-    """Read and check a catalogue.
+    """Read and check a catalogue, with the lineages of the snapshot beside it.
 
     Raises:
-        ConfigError: the file is wrong; names line, key and the nearest valid word.
+        ConfigError: a file is wrong; names line, key and the nearest valid word.
     """
+    catalogue = joined(read(path), snapshot.load(snapshot.beside(path)))
+    refuse_weak_chains(catalogue, path)
+    return catalogue
+
+
+def joined(catalogue: Catalogue, held: Snapshot) -> Catalogue:
+    """The catalogue with ancestors that only the snapshot knows, after those it lists itself."""
+    models = tuple(with_lineage(model, held) for model in catalogue.models)
+    return catalogue.model_copy(update={"models": models})
+
+
+def with_lineage(model: ModelSpec, held: Snapshot) -> ModelSpec:
+    listed = {held.id_of(parent.id).casefold() for parent in model.base}
+    lineage = held.lineage(model.id, [parent.id for parent in model.base])
+    added = [node for node in lineage.ancestors if node.id.casefold() not in listed]
+    base = (*(with_origin(parent) for parent in model.base), *map(reference, added))
+    return model.model_copy(update={"base": base})
+
+
+def with_origin(parent: BaseModelRef) -> BaseModelRef:
+    """A parent whose origin is left out has its developer's."""
+    developer = None if parent.origin else developer_of(parent.id)
+    return parent.model_copy(update={"origin": developer.origin}) if developer else parent
+
+
+def reference(node: snapshot.Ancestor) -> BaseModelRef:
+    return BaseModelRef(id=node.id, origin=node.origin)
+
+
+def read(path: Path = FILE) -> Catalogue:
+    """Read the file alone; raises as `load` does, but for chains, which hang on lineages."""
     catalogue = yaml_file.load(path, Catalogue)
     refuse_twins(catalogue, path)
     refuse_strangers(catalogue, path)
-    refuse_weak_chains(catalogue, path)
     return catalogue
 
 

@@ -150,6 +150,11 @@ class Snapshot(Value):
         """What is known of a model, whatever the case of its letters."""
         return self.by_name.get(model.casefold())
 
+    def id_of(self, model: str) -> str:
+        """The id by which the model goes now."""
+        known = self.get(model)
+        return known.id if known else model
+
     def lineage(self, model: str, also: Iterable[str] = ()) -> Lineage:
         """All that a model was made from, to the roots.
 
@@ -210,10 +215,10 @@ def parents_of(snapshot: Snapshot, model: str) -> tuple[Parent, ...]:
 
 
 def ancestor(snapshot: Snapshot, model: str, steps: int) -> Ancestor:
-    known = snapshot.get(model)
-    developer = developer_of(known.id if known else model)
+    known, id_ = snapshot.get(model), snapshot.id_of(model)
+    developer = developer_of(id_)
     return Ancestor(
-        id=known.id if known else model,
+        id=id_,
         steps=steps,
         developer=developer.name if developer else None,
         origin=developer.origin if developer else None,

@@ -13,7 +13,7 @@ from guard.snapshot import HubModel, Offer, Parent, Snapshot
 from guard.types import ModelSpec
 
 SHIPPED = snapshot.load()
-MODELS = catalogue.load().models
+MODELS = catalogue.read().models
 
 
 def holding(parents: dict[str, list[str]]) -> Snapshot:
