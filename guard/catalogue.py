@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from . import policy, snapshot, topics, yaml_file
 from .developers import developer_of
@@ -96,6 +96,12 @@ class Catalogue(BaseModel):
     guard: GuardSettings = GuardSettings()
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     models: tuple[ModelSpec, ...] = Field(min_length=1)
+    _snapshot: Snapshot = PrivateAttr(default_factory=Snapshot)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known of these models and of their ancestors."""
+        return self._snapshot
 
     @property
     def by_id(self) -> dict[str, ModelSpec]:
@@ -143,7 +149,9 @@ def load(path: Path = FILE) -> Catalogue:
 def joined(catalogue: Catalogue, held: Snapshot) -> Catalogue:
     """The catalogue with ancestors that only the snapshot knows, after those it lists itself."""
     models = tuple(with_lineage(model, held) for model in catalogue.models)
-    return catalogue.model_copy(update={"models": models})
+    whole = catalogue.model_copy(update={"models": models})
+    whole._snapshot = held
+    return whole
 
 
 def with_lineage(model: ModelSpec, held: Snapshot) -> ModelSpec:
