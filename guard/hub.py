@@ -65,6 +65,12 @@ class Hub:
         api = HfApi(endpoint=self.endpoint)
         return patiently(lambda: api.model_info(id_, expand=expand, timeout=SECONDS))
 
+    def configuration(self, model: str) -> Any:
+        """A model's `config.json`; raises as `json` does."""
+        from huggingface_hub import hf_hub_url
+
+        return self.json(hf_hub_url(model, "config.json", endpoint=self.endpoint))
+
     def json(self, address: str) -> Any:
         """What lies at a public address; raises as `model` does, or ValueError."""
         from huggingface_hub import get_session, hf_raise_for_status
@@ -78,10 +84,14 @@ class Hub:
 
 
 class Refreshed(NamedTuple):
-    """A new snapshot, and which of the models that were asked for could not be read."""
+    """A new snapshot; which models could not be read, and which that were asked for are not there.
+
+    What was known of either stays as it was.
+    """
 
     snapshot: Snapshot
     failed: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class LookedUp(NamedTuple):
@@ -123,7 +133,7 @@ def refresh(
     bounded = tuple(one_line(warning, 300) for warning in sorted(set(warnings))[:MOST_WARNINGS])
     failed = tuple(looked.asked for looked in reading.found.values() if looked.failed)
     missing = tuple(id_ for id_ in asked if is_missing(reading.found[id_.casefold()]))
-    return Refreshed(Snapshot(taken=today, warnings=bounded, models=entries), failed + missing)
+    return Refreshed(Snapshot(taken=today, warnings=bounded, models=entries), failed, missing)
 
 
 def is_missing(looked: LookedUp) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, lru_cache
@@ -240,6 +240,39 @@ def leads(steps: Iterable[Descent], child: str, to: str) -> bool:
             seen.add(model)
             pending += above.get(model, [])
     return False
+
+
+class Change(Value):
+    """What is otherwise in a newer snapshot; `before` or `after` is empty where there was none."""
+
+    model: str
+    what: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.what}: {self.before or 'none'} → {self.after or 'none'}"
+
+
+ASPECTS: dict[str, Callable[[HubModel], str]] = {
+    "made from": lambda m: ", ".join(f"{p.id} ({p.relation or 'how?'})" for p in m.parents),
+    "licence": lambda m: " ".join(filter(None, (m.licence, m.licence_name))),
+    "gated": lambda m: m.gated or "",
+    "on the Hub": lambda m: "no" if m.missing else "yes",
+    "providers": lambda m: ", ".join(offer.provider for offer in m.offers if offer.live),
+}
+
+
+def changes(before: Snapshot, after: Snapshot) -> list[Change]:
+    """What a reader of the diff should look at, by model: lineage, licence, gating, providers."""
+    found = []
+    for id_ in sorted({**before.models, **after.models}, key=str.casefold):
+        old, new = before.models.get(id_), after.models.get(id_)
+        for what, aspect in ASPECTS.items():
+            values = [aspect(model) if model else "" for model in (old, new)]
+            if values[0] != values[1]:
+                found.append(Change(model=id_, what=what, before=values[0], after=values[1]))
+    return found
 
 
 def beside(models: Path) -> Path:

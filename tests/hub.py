@@ -98,8 +98,10 @@ class Answering(BaseHTTPRequestHandler):
             self.say(200, {}, (FOLDER / "router.json").read_bytes())
         elif address.path.endswith("/resolve/main/config.json"):
             self.config(address.path.removesuffix("/resolve/main/config.json").strip("/"))
-        else:
+        elif address.path.startswith("/api/models/"):
             self.model(address.path.removeprefix("/api/models/"), parse_qs(address.query))
+        else:
+            self.say(404, {}, b"{}")
 
     def config(self, model: str) -> None:
         found = model in CONFIGS
