@@ -16,7 +16,7 @@ from . import policy, snapshot, topics, yaml_file
 from .developers import developer_of
 from .errors import ConfigError, UnknownModel, nearest
 from .provenance import aligned
-from .snapshot import Snapshot
+from .snapshot import Lineage, Snapshot
 from .types import BaseModelRef, Country, Mode, ModelSpec, Score, Value
 
 FILE = Path(__file__).parents[1] / "models.yaml"
@@ -102,6 +102,22 @@ class Catalogue(BaseModel):
     def snapshot(self) -> Snapshot:
         """What is known of these models and of their ancestors."""
         return self._snapshot
+
+    def lineage(self, model: str) -> Lineage:
+        """All that a model on offer was made from; origins that this file states go first.
+
+        Raises:
+            UnknownModel: it is not on offer.
+        """
+        spec = self.get(model)
+        traced = self.snapshot.lineage(spec.id, [parent.id for parent in spec.base])
+        stated = {parent.id.casefold(): parent.origin for parent in spec.base}
+        stated[spec.id.casefold()] = spec.origin
+        nodes = (
+            node.model_copy(update={"origin": stated.get(node.id.casefold()) or node.origin})
+            for node in traced.nodes
+        )
+        return traced.model_copy(update={"nodes": tuple(nodes)})
 
     @property
     def by_id(self) -> dict[str, ModelSpec]:

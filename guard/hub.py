@@ -234,7 +234,7 @@ class Reading:
         known = self.before.get(asked) or HubModel(id=asked)
         gated = isinstance(error, GatedRepoError)
         now: dict[str, Any] = {"missing": True, "read": self.today, "offers": ()}
-        now |= {"source": "read from the Hub", **({"gated": "yes"} if gated else {})}
+        now |= {"gated": "yes"} if gated else {}
         said = "is gated and not shown to us" if gated else "is not on the Hub, or not shown to us"
         return LookedUp(asked, known.model_copy(update=now), (f"{asked}: {said}",))
 

@@ -173,6 +173,21 @@ def test_ancestors_that_only_the_snapshot_knows_come_after_those_listed(tmp_path
     assert one.origins == ("NO", "CN", "US"), "who is not known has no origin"
 
 
+def test_a_lineage_has_the_origins_that_the_file_states(tmp_path: Path) -> None:
+    root = HubModel(id="acme/Root", parents=(Parent(id="meta-llama/Old", relation="merge"),))
+    holding(tmp_path, HubModel(id="acme/One"), root)
+    models = load(tmp_path, VALID)
+    for held in (models, models.with_default("acme/Two")):
+        lineage = held.lineage("ACME/one")
+        assert [(node.id, node.origin, node.state) for node in lineage.nodes] == [
+            ("acme/One", "NO", "known"),
+            ("acme/Root", "CN", "known"),
+            ("meta-llama/Old", "US", "unread"),
+        ]
+    with pytest.raises(UnknownModel):
+        models.lineage("acme/Three")
+
+
 def test_a_renamed_parent_is_not_listed_twice(tmp_path: Path) -> None:
     renamed = HubModel(id="acme/Trunk", renamed_from=("acme/Root",))
     holding(tmp_path, HubModel(id="acme/One", parents=(Parent(id="acme/Trunk"),)), renamed)

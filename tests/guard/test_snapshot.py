@@ -13,6 +13,7 @@ from guard.snapshot import HubModel, Offer, Parent, Snapshot
 from guard.types import ModelSpec
 
 SHIPPED = snapshot.load()
+ROOT = Parent(id="b/root", relation="merge")
 MODELS = catalogue.read().models
 
 
@@ -134,6 +135,26 @@ def test_a_former_name_finds_the_model() -> None:
     )
     assert held.get("THUDM/glm") is model
     assert walked(held, "a/b") == ["0 a/b", "1 zai-org/GLM"]
+
+
+# What has changed
+
+
+def test_changes_tell_what_a_reviewer_should_look_at() -> None:
+    offers = (Offer(provider="groq", model="x"), Offer(provider="novita", model="y", live=False))
+    old = HubModel(id="a/one", licence="mit", gated="no", modified="2025-01-01")
+    new = HubModel(id="a/one", licence="other", licence_name="own", gated="auto", offers=offers)
+    before = Snapshot(models={"a/one": old, "a/gone": HubModel(id="a/gone")})
+    after = Snapshot(models={"a/one": new, "a/new": HubModel(id="a/new", parents=(ROOT,))})
+    assert [str(change) for change in snapshot.changes(before, after)] == [
+        "a/gone: on the Hub: yes → none",
+        "a/new: made from: none → b/root (merge)",
+        "a/new: on the Hub: none → yes",
+        "a/one: licence: mit → other own",
+        "a/one: gated: no → auto",
+        "a/one: providers: none → groq",
+    ]
+    assert snapshot.changes(after, after) == []
 
 
 # The file
