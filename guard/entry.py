@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from . import catalogue, licences
+from .catalogue import Catalogue
 from .developers import developer_of
 from .errors import ConfigError, InputError
 from .hub import MALFORMED, Hub, refresh
@@ -207,7 +208,8 @@ def append(entry: Entry, path: Path) -> None:
 
     Raises:
         InputError: the entry is not whole, or the model is listed already.
-        ConfigError: the file is wrong, or its end is not the end of its models.
+        ConfigError: the file is wrong, or its end is not the end of its models, or no fallback may
+            answer for the model.
         OSError: the file cannot be written.
     """
     before = catalogue.read(path)
@@ -217,19 +219,21 @@ def append(entry: Entry, path: Path) -> None:
         raise InputError(f"fill in {', '.join(entry.missing)} by hand; nothing was written")
     text = path.read_bytes().decode()
     grown = f"{text.rstrip()}\n\n{entry.yaml()}".encode()
-    if read_back(grown)[:-1] != before.models:
+    after = read_back(grown)
+    if after is None or after.models[:-1] != before.models:
         message = "the entry cannot be added at its end; add it under 'models' by hand"
         raise ConfigError(message, file=path)
+    catalogue.refuse_weak_chains(catalogue.joined(after, entry.read), path)
     with whole_file(path.resolve()) as stream:
         stream.write(grown)
 
 
-def read_back(content: bytes) -> tuple[Any, ...]:
-    """The models of a file of that content; none where it would be wrong."""
+def read_back(content: bytes) -> Catalogue | None:
+    """The catalogue in a file of that content; None where it would be wrong."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "models.yaml"
         trial.write_bytes(content)
         try:
-            return catalogue.read(trial).models
+            return catalogue.read(trial)
         except ConfigError:
-            return ()
+            return None

@@ -194,10 +194,17 @@ def test_a_renamed_parent_is_not_listed_twice(tmp_path: Path) -> None:
     assert [parent.id for parent in load(tmp_path, VALID).get("acme/One").base] == ["acme/Root"]
 
 
+def test_a_chain_that_lineage_makes_weak_is_refused(tmp_path: Path) -> None:
+    load(tmp_path, VALID)
+    kin = HubModel(id="acme/Two", parents=(Parent(id="acme/Root"),))
+    holding(tmp_path, HubModel(id="acme/One"), kin)
+    assert "nobody in this chain may answer for acme/One" in str(refused(tmp_path, VALID))
+
+
 def test_a_circle_in_the_snapshot_does_no_harm(tmp_path: Path) -> None:
     two = HubModel(id="acme/Two", parents=(Parent(id="acme/One"),))
     holding(tmp_path, HubModel(id="acme/One", parents=(Parent(id="acme/Two"),)), two)
-    models = load(tmp_path, VALID)
+    models = load(tmp_path, VALID.replace("mode: warn", "mode: warn\n  modes: [warn]"))
     assert [parent.id for parent in models.get("acme/One").base] == ["acme/Root", "acme/Two"]
     assert "acme/Two" not in [parent.id for parent in models.get("acme/Two").base]
 

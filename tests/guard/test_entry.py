@@ -128,6 +128,17 @@ def test_an_entry_with_gaps_is_not_added(host: Host, models: Path) -> None:
     assert models.read_text() == MODELS
 
 
+def test_a_model_that_no_fallback_may_answer_for_is_not_added(host: Host, models: Path) -> None:
+    top = "guard: {mode: fall back, fallbacks: [acme/Two]}\n"
+    two = MODELS.partition("models:\n")[2].replace("acme/One", "acme/Two").replace("NO", "CH")
+    kin = two.replace("    context", "    base: [{id: Qwen/Test-7B, origin: CH}]\n    context")
+    models.write_text(top + MODELS + kin)
+    before = models.read_bytes()
+    with pytest.raises(ConfigError, match="nobody in this chain may answer for Qwen/Test-Thinker"):
+        entry.append(propose(host, "Qwen/Test-Thinker"), models)
+    assert models.read_bytes() == before
+
+
 def test_a_file_whose_models_do_not_stand_at_its_end_is_left_as_it_is(
     host: Host, models: Path
 ) -> None:
