@@ -150,6 +150,12 @@ class Snapshot(Value):
         """What is known of a model, whatever the case of its letters."""
         return self.by_name.get(model.casefold())
 
+    def offer(self, model: str, provider: str) -> Offer | None:
+        """What a provider, by its name at the router, asks for a model, where that is known."""
+        known = self.get(model)
+        offers = known.offers if known else ()
+        return next((o for o in offers if o.provider.casefold() == provider.casefold()), None)
+
     def id_of(self, model: str) -> str:
         """The id by which the model goes now."""
         known = self.get(model)

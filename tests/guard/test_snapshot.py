@@ -128,6 +128,14 @@ def test_parents_known_from_elsewhere_come_along_with_their_own() -> None:
     ]
 
 
+def test_an_offer_is_found_by_model_and_provider() -> None:
+    offers = (Offer(provider="groq", model="x"), Offer(provider="novita", model="y"))
+    held = Snapshot(models={"a/one": HubModel(id="a/one", offers=offers)})
+    assert held.offer("A/one", "Novita") == offers[1]
+    assert held.offer("a/one", "together") is None
+    assert held.offer("a/two", "groq") is None
+
+
 def test_a_former_name_finds_the_model() -> None:
     model = HubModel(id="zai-org/GLM", renamed_from=("THUDM/GLM",))
     held = Snapshot(
