@@ -1,6 +1,7 @@
 """`models.yaml`: the models on offer, the default, and what the guard does.
 
-A file that names a model it does not list, or lists one twice, is refused as a whole.
+A file that names a model it does not list, or lists one twice, is refused as a whole. What the
+snapshot beside it knows of lineages is added to what the file itself says.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from . import policy, topics, yaml_file
+from . import policy, snapshot, topics, yaml_file
+from .developers import developer_of
 from .errors import ConfigError, UnknownModel, nearest
 from .provenance import aligned
-from .types import Country, Mode, ModelSpec, Score, Value
+from .snapshot import Lineage, Snapshot
+from .types import BaseModelRef, Country, Mode, ModelSpec, Score, Value
 
 FILE = Path(__file__).parents[1] / "models.yaml"
 ControlPolicy = Literal["off", "on request", "when withheld"]
@@ -93,6 +96,28 @@ class Catalogue(BaseModel):
     guard: GuardSettings = GuardSettings()
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     models: tuple[ModelSpec, ...] = Field(min_length=1)
+    _snapshot: Snapshot = PrivateAttr(default_factory=Snapshot)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known of these models and of their ancestors."""
+        return self._snapshot
+
+    def lineage(self, model: str) -> Lineage:
+        """All that a model on offer was made from; origins that this file states go first.
+
+        Raises:
+            UnknownModel: it is not on offer.
+        """
+        spec = self.get(model)
+        traced = self.snapshot.lineage(spec.id, [parent.id for parent in spec.base])
+        stated = {parent.id.casefold(): parent.origin for parent in spec.base}
+        stated[spec.id.casefold()] = spec.origin
+        nodes = (
+            node.model_copy(update={"origin": stated.get(node.id.casefold()) or node.origin})
+            for node in traced.nodes
+        )
+        return traced.model_copy(update={"nodes": tuple(nodes)})
 
     @property
     def by_id(self) -> dict[str, ModelSpec]:
@@ -127,15 +152,47 @@ class Catalogue(BaseModel):
 
 
 def load(path: Path = FILE) -> Catalogue:
-    """Read and check a catalogue.
+    """Read and check a catalogue, with the lineages of the snapshot beside it.
 
     Raises:
-        ConfigError: the file is wrong; names line, key and the nearest valid word.
+        ConfigError: a file is wrong; names line, key and the nearest valid word.
     """
+    catalogue = joined(read(path), snapshot.load(snapshot.beside(path)))
+    refuse_weak_chains(catalogue, path)
+    return catalogue
+
+
+def joined(catalogue: Catalogue, held: Snapshot) -> Catalogue:
+    """The catalogue with ancestors that only the snapshot knows, after those it lists itself."""
+    models = tuple(with_lineage(model, held) for model in catalogue.models)
+    whole = catalogue.model_copy(update={"models": models})
+    whole._snapshot = held
+    return whole
+
+
+def with_lineage(model: ModelSpec, held: Snapshot) -> ModelSpec:
+    listed = {held.id_of(parent.id).casefold() for parent in model.base}
+    lineage = held.lineage(model.id, [parent.id for parent in model.base])
+    added = [node for node in lineage.ancestors if node.id.casefold() not in listed]
+    base = (*(with_origin(parent) for parent in model.base), *map(reference, added))
+    return model.model_copy(update={"base": base})
+
+
+def with_origin(parent: BaseModelRef) -> BaseModelRef:
+    """A parent whose origin is left out has its developer's."""
+    developer = None if parent.origin else developer_of(parent.id)
+    return parent.model_copy(update={"origin": developer.origin}) if developer else parent
+
+
+def reference(node: snapshot.Ancestor) -> BaseModelRef:
+    return BaseModelRef(id=node.id, origin=node.origin)
+
+
+def read(path: Path = FILE) -> Catalogue:
+    """Read the file alone; raises as `load` does, but for chains, which hang on lineages."""
     catalogue = yaml_file.load(path, Catalogue)
     refuse_twins(catalogue, path)
     refuse_strangers(catalogue, path)
-    refuse_weak_chains(catalogue, path)
     return catalogue
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from .catalogue import Catalogue
+    from .hub import Hub
     from .providers import Connection
     from .topics import Pack
     from .types import ModelSpec, Status, Verdict
@@ -42,7 +43,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+models_app = typer.Typer(rich_markup_mode=None)
 topics_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(models_app, name="models")
 app.add_typer(topics_app, name="topics")
 
 Language = Annotated[
@@ -226,12 +229,15 @@ def print_verdict(verdict: Verdict, reply: str) -> None:
             typer.echo(f"  {start}-{end}  “{one_line(reply[start:end])}”")
 
 
-@app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the models on offer, whence they are and who would serve them.
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, as_json: AsJson = False) -> None:
+    """The models on offer: list them, read what the Hub says of them, or propose another.
 
-    `*` marks the default; fallbacks are numbered in the order in which they are asked.
+    The list says whence they are and who would serve them. `*` marks the default; fallbacks are
+    numbered in the order in which they are asked.
     """
+    if context.invoked_subcommand:
+        return
     catalogue, connection = on_offer()
     if as_json:
         entries = [model_entry(spec, catalogue, connection) for spec in catalogue.models]
@@ -280,12 +286,95 @@ def models_table(catalogue: Catalogue, connection: Connection) -> Table:
             spec.developer,
             f"{flag(spec.origin)} {spec.origin}",
             spec.licence,
-            "\n".join(f"{parent.id} ({parent.origin})" for parent in spec.base),
+            "\n".join(f"{parent.id} ({parent.origin or '?'})" for parent in spec.base),
             str(spec.context),
             "yes" if spec.reasoning else "",
             entry["served_by"] or "not connected",
         )
     return table
+
+
+@models_app.command("refresh")
+def refresh_models(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Only these, and parents that are new; else all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read from the Hub what the models are made from, and write it down to be reviewed.
+
+    Reads the models of models.yaml and all their ancestors: lineage, licence, gating, dates, size,
+    training data, and who serves them at what price. Writes models.snapshot.json beside
+    models.yaml, and prints what is otherwise than before; the app itself needs no network for it.
+
+    HF_TOKEN opens gated models; HF_ENDPOINT and CANDOR_ROUTER are other addresses of the Hub and
+    of its router. A model that cannot be read stays as it was; the exit code is then 1, else 0.
+    """
+    from . import renewal
+
+    path = models_file()
+    asked = renewal.chosen(path, ids or [])
+    with counting("models") as advance:
+        done = renewal.renew(path, asked, hub_address(), advance, whole=not ids)
+    for warning in done.after.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if as_json:
+        typer.echo(json.dumps(done.facts(), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(map(str, done.changes)) or "nothing has changed")
+    typer.echo(done.summary, err=True)
+    raise typer.Exit(1 if done.unread else 0)
+
+
+@models_app.command("add")
+def add_model(
+    model: Annotated[str, typer.Argument(metavar="ID", help="A model on the Hub.")],
+    write: Annotated[
+        bool, typer.Option("--write", help="Add it to models.yaml and to the snapshot.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose an entry for models.yaml, from what the Hub says of a model.
+
+    What is not known is left empty, with a comment. What to check is told on standard error.
+    """
+    from . import entry, renewal
+
+    proposed = entry.propose(model, hub_address(), renewal.today())
+    shown = json.dumps(proposed.values(), indent=2, ensure_ascii=False)
+    typer.echo(shown if as_json else proposed.yaml(), nl=as_json)
+    for check in proposed.checks:
+        typer.echo(f"check {check}", err=True)
+    if write:
+        entry.append(proposed, models_file())
+        renewal.keep(models_file(), proposed.read)
+        typer.echo(f"added to {models_file()}", err=True)
+
+
+def hub_address() -> Hub:
+    """The Hub and its router, as the environment says."""
+    from .hub import ROUTER, Hub
+
+    return Hub(router=(os.environ.get("CANDOR_ROUTER") or ROUTER).rstrip("/"))
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal that tells how many of how many are done; the number may grow."""
+    if not sys.stderr.isatty():
+        yield lambda done, known: None
+        return
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TextColumn(what))
+    with Progress(*columns, console=console_for(sys.stderr)) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(done: int, known: int) -> None:
+            bar.update(task, completed=done, total=known)
+
+        yield advance
 
 
 @topics_app.callback(invoke_without_command=True)

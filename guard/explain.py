@@ -41,6 +41,7 @@ class Sentences(Value):
     titles: dict[str, str]
     aligned: str
     aligned_lineage: str
+    aligned_base: str
     not_aligned: str
     unknown_origin: str
     no_topic: str
@@ -145,14 +146,15 @@ def reasons(verdict: Verdict, say: Sentences) -> str:
 def alignment(verdict: Verdict, origins: Sequence[str], language: str, say: Sentences) -> str:
     """Whose taboo the topic is, and what that has to do with the model."""
     pack = topics.load()[verdict.topic or ""]
-    own = bool(origins) and is_of(origins[0], pack.jurisdiction)
-    sentence = say.not_aligned if origins else say.unknown_origin
+    own = next(iter(origins), "")
+    sentence = say.not_aligned if own else say.unknown_origin
     if verdict.aligned:
-        sentence = say.aligned if own else say.aligned_lineage
+        from_there = say.aligned_lineage if own else say.aligned_base
+        sentence = say.aligned if is_of(own, pack.jurisdiction) else from_there
     return sentence.format(
         topic=in_language(pack.names, language),
         country=in_sentence(pack.jurisdiction, language),
-        origin=in_sentence(origins[0], language) if origins else "",
+        origin=in_sentence(own, language) if own else "",
     )
 
 

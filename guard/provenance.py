@@ -7,52 +7,33 @@ may say), and what became of it since its source was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Protocol
 
-from pydantic import Field
-
-from .errors import ConfigError
-from .types import Country, ModelSpec, Source, Value
+from . import snapshot
+from .developers import Developer, Organisation, developers
+from .model_names import named, same_model
+from .snapshot import Snapshot
+from .types import Country, ModelSpec, Value
 from .yaml_file import load as load_yaml
-from .yaml_file import locate
 
 DATA = Path(__file__).parent / "data"
 EU_MEMBERS = frozenset(
     "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
 )
-HubOrganisation = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-Kind = Literal["company", "lab", "public body", "community"]
+CHINESE = frozenset({"HK", "MO"})  # its law, the one on national security too, holds there
 
 
-class Organisation(Value):
-    """A developer or a provider: what it calls itself and where its seat is."""
+class Provider(Organisation):
+    """Who serves models. `domains` are where it is reached without a router."""
 
-    name: str
-    origin: Country
-
-
-class Developer(Organisation):
-    """Who makes models. `legal_name` is set where the legal person has another name.
-
-    `aliases` are further organisations on the Hub; `note` says what `origin` alone would hide.
-    """
-
-    legal_name: str | None = None
-    aliases: tuple[HubOrganisation, ...] = ()
-    kind: Kind
-    source: Source
-    note: str | None = None
-
-
-class Developers(Value):
-    developers: dict[HubOrganisation, Developer]
+    domains: tuple[str, ...] = ()
 
 
 class Providers(Value):
-    providers: dict[str, Organisation]
+    providers: dict[str, Provider]
 
 
 class Served(Value):
@@ -64,70 +45,102 @@ class Served(Value):
 
 
 @cache
-def developers() -> dict[str, Developer]:
-    """Every developer by each of its organisations on the Hub, in lower case."""
-    return load_developers(DATA / "developers.yaml")
-
-
-def load_developers(path: Path) -> dict[str, Developer]:
-    """Read a file of developers; an alias finds the same value as the key.
-
-    Raises:
-        ConfigError: the file is wrong, or two developers claim one organisation.
-    """
-    listed = load_yaml(path, Developers).developers
-    found = dict(listed)
-    for key, developer in listed.items():
-        for n, alias in enumerate(developer.aliases):
-            if alias in found:
-                line = locate(path, ("developers", key, "aliases", n))
-                message = f"organisation {alias!r} is listed twice; keep it in one place"
-                raise ConfigError(message, file=path, line=line, key=alias)
-            found[alias] = developer
-    return found
-
-
-@cache
-def providers() -> dict[str, Organisation]:
+def providers() -> dict[str, Provider]:
     return load_yaml(DATA / "providers.yaml", Providers).providers
 
 
 class Offering(Protocol):
-    """What lists models on offer, as the catalogue does."""
+    """What lists models on offer and knows of their ancestors, as the catalogue does."""
 
     @property
-    def models(self) -> Sequence[ModelSpec]: ...
+    def by_id(self) -> Mapping[str, ModelSpec]: ...
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+
+def provider_of(host: str) -> Provider | None:
+    """A provider by the name that a router gives it, or by the name of its server."""
+    folded = host.casefold()
+    parts = folded.split(".")
+    domains = {".".join(parts[n:]) for n in range(len(parts))}
+    by_domain = (known for known in providers().values() if domains & set(known.domains))
+    return providers().get(folded) or next(by_domain, None)
 
 
 def origins(model: str, catalogue: Offering | None = None) -> tuple[str, ...]:
     """A model's own origin, then its lineage's; empty where nothing is known.
 
-    A model of the catalogue is known by its id, or by its name alone where the developer is the
-    same company (`perplexity/r1-1776` is `perplexity-ai/r1-1776`); others by their developer.
+    A model is found by its id, by its name alone (`DeepSeek-R1`) or as a host writes it
+    (`deepseek/deepseek-r1:free`), in the catalogue, then in the snapshot; else its developer is
+    known at most. The first is empty where only its lineage is known.
     """
-    prefix, _, name = model.casefold().partition("/")
-    developer = developers().get(prefix)
-    for spec in catalogue.models if catalogue else ():
-        owner, _, listed = spec.id.casefold().partition("/")
-        same = owner == prefix or (developer and developers().get(owner) == developer)
-        if listed == name.partition(":")[0] and same:
-            return spec.origins
-    same_name = {d.name: d for d in developers().values()}
-    developer = developer or same_name.get(prefix)
+    held = catalogue.snapshot if catalogue else snapshot.load()
+    listed = catalogue.by_id if catalogue else dict[str, ModelSpec]()
+    found = {
+        listed[id_].origins if id_ in listed else lineage_origins(id_, held)
+        for id_ in meant(model, {*listed, *held.models})
+    }
+    if len(found) == 1:
+        return found.pop()
+    developer = maker(model)
     return (developer.origin,) if developer else ()
+
+
+def meant(model: str, known: Collection[str]) -> list[str]:
+    """The known ids that a name may stand for; only those that match it best."""
+    same = [id_ for id_ in known if may_be(id_, model) and same_model(id_, model, known)]
+    exact = [id_ for id_ in same if named(id_)[:3] == named(model)[:3]]
+    return exact or same
+
+
+def may_be(id_: str, model: str) -> bool:
+    """Whether the owners allow it: none is named, the same one, or another name of the same."""
+    owner = owner_of(model)
+    same_maker = maker(model) is not None and maker(model) == maker(id_)
+    return not owner or owner == owner_of(id_) or same_maker
+
+
+def owner_of(model: str) -> str:
+    """Who is named before a model's name; nobody where that is only a host."""
+    owner = model.casefold().rpartition("/")[0].rpartition("/")[2]
+    host = owner == "models" or (owner in providers() and owner not in developers())
+    return "" if host else owner
+
+
+def maker(model: str) -> Developer | None:
+    """The developer of a model by what stands before its name: an organisation, or its name."""
+    owner = owner_of(model)
+    return developers().get(owner) or developers_by_name().get(owner)
+
+
+@cache
+def developers_by_name() -> dict[str, Developer]:
+    return {developer.name.casefold(): developer for developer in developers().values()}
+
+
+def lineage_origins(model: str, held: Snapshot) -> tuple[str, ...]:
+    """A model's own origin, empty where it is not known, then the others of its lineage."""
+    lineage = held.lineage(model)
+    own = lineage.nodes[0].origin
+    others = tuple(origin for origin in lineage.origins if origin != own)
+    return (own or "", *others) if own or others else ()
 
 
 def is_of(country: str, jurisdiction: str) -> bool:
     """Whether a topic of `jurisdiction` is one of `country`'s own."""
-    return country == jurisdiction or (jurisdiction == "EU" and country in EU_MEMBERS)
+    within = EU_MEMBERS if jurisdiction == "EU" else CHINESE if jurisdiction == "CN" else ()
+    return country == jurisdiction or country in within
 
 
 def aligned(model_origins: Iterable[str], jurisdiction: str | None) -> bool | None:
-    """Whether the topic is a taboo of one of the origins; None where either side is unknown."""
+    """Whether the topic is a taboo of one of the origins; None where that is not known."""
     known = tuple(model_origins)
     if not known or jurisdiction is None:
         return None
-    return any(is_of(country, jurisdiction) for country in known)
+    if any(is_of(country, jurisdiction) for country in known):
+        return True
+    return None if "" in known else False
 
 
 def independent(candidate: ModelSpec, of: ModelSpec, jurisdiction: str | None) -> bool:
@@ -139,18 +152,23 @@ def independent(candidate: ModelSpec, of: ModelSpec, jurisdiction: str | None) -
     return not (shares or same_country or stake)
 
 
-def served_by(provider: str, asked: str, answered: str | None) -> Served:
-    """Who served a reply, from the host's name and the model id it answered with."""
-    known = providers().get(provider.casefold())
-    substituted = answered if answered and not same_model(asked, answered) else None
+def served_by(
+    provider: str, asked: str, answered: str | None, held: Snapshot | None = None
+) -> Served:
+    """Who served a reply, from the host's name and the model id it answered with.
+
+    Ids under which the snapshot lists a model at a provider are that model's.
+    """
+    known = provider_of(provider)
     return Served(
         provider=known.name if known else provider,
         origin=known.origin if known else None,
-        model=substituted,
+        model=answered if answered and not is_asked(asked, answered, held) else None,
     )
 
 
-def same_model(asked: str, answered: str) -> bool:
-    """Hosts write ids with other prefixes, suffixes and cases: `org/Name:fastest` is `name`."""
-    short = [id_.casefold().rpartition("/")[2].partition(":")[0] for id_ in (asked, answered)]
-    return short[0] in short[1] or short[1] in short[0]
+def is_asked(asked: str, answered: str, held: Snapshot | None) -> bool:
+    held = snapshot.load() if held is None else held
+    model = held.get(asked)
+    listed = {offer.model.casefold() for offer in model.offers} if model else set[str]()
+    return answered.casefold() in listed or same_model(asked, answered, held.models)

@@ -17,6 +17,7 @@ Mode = Literal["off", "warn", "fall back", "compare"]
 Action = Literal["pass", "warn", "fall back"]
 Score = Annotated[float, Field(ge=0, le=1)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+HubId = Annotated[str, Field(pattern=r"^([\w.-]+/)?[\w.:-]+$", max_length=200)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?$")]
 ByLanguage = dict[Language, str]
 Word = Annotated[str, BeforeValidator(lambda word: str(word) if type(word) is int else word)]
@@ -125,10 +126,10 @@ class Verdict(Value):
 
 
 class BaseModelRef(Value):
-    """A model that another was made from."""
+    """A model that another was made from. `origin` is None where its developer's is not known."""
 
-    id: str = Field(pattern=r"^[\w.-]+/[\w.:-]+$")
-    origin: Country
+    id: HubId
+    origin: Country | None = None
 
 
 class ModelSpec(Value):
@@ -148,7 +149,8 @@ class ModelSpec(Value):
     @property
     def origins(self) -> tuple[str, ...]:
         """The developer's country, then those of the lineage, each once."""
-        return tuple(dict.fromkeys((self.origin, *(parent.origin for parent in self.base))))
+        lineage = (parent.origin for parent in self.base if parent.origin)
+        return tuple(dict.fromkeys((self.origin, *lineage)))
 
 
 class Message(Value):

@@ -37,7 +37,8 @@ def judge(exchange: Exchange, origins: Iterable[str] = (), language: str = "en")
 
     Args:
         exchange: question, reply and matched topic.
-        origins: the model's origin, then its lineage's (ISO 3166); empty where unknown.
+        origins: the model's origin, then its lineage's (ISO 3166); empty where nothing is known,
+            the first an empty word where only the lineage is.
         language: of the explanation.
     """
     origins = tuple(origins)

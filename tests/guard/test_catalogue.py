@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from guard import catalogue
+from guard import catalogue, snapshot
 from guard.catalogue import Catalogue
 from guard.errors import ConfigError, UnknownModel
+from guard.snapshot import HubModel, Parent, Snapshot
 from guard.types import ModelSpec
 
 SHIPPED = catalogue.load()
@@ -150,6 +151,78 @@ def test_the_guards_part_may_be_left_out(tmp_path: Path) -> None:
 def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
     text = "\ufeff" + VALID.replace("\n", "\r\n")
     assert load(tmp_path, text.encode()).default == "acme/One"
+
+
+# The snapshot beside it
+
+
+def holding(folder: Path, *models: HubModel) -> None:
+    held = Snapshot(models={model.id: model for model in models})
+    snapshot.write(folder / "models.snapshot.json", held)
+
+
+def test_ancestors_that_only_the_snapshot_knows_come_after_those_listed(tmp_path: Path) -> None:
+    root = HubModel(id="acme/Root", parents=(Parent(id="meta-llama/Old"), Parent(id="who/Knows")))
+    holding(tmp_path, HubModel(id="acme/One", parents=(Parent(id="acme/root"),)), root)
+    one = load(tmp_path, VALID).get("acme/One")
+    assert [(parent.id, parent.origin) for parent in one.base] == [
+        ("acme/Root", "CN"),
+        ("meta-llama/Old", "US"),
+        ("who/Knows", None),
+    ]
+    assert one.origins == ("NO", "CN", "US"), "who is not known has no origin"
+
+
+def test_a_lineage_has_the_origins_that_the_file_states(tmp_path: Path) -> None:
+    root = HubModel(id="acme/Root", parents=(Parent(id="meta-llama/Old", relation="merge"),))
+    holding(tmp_path, HubModel(id="acme/One"), root)
+    models = load(tmp_path, VALID)
+    for held in (models, models.with_default("acme/Two")):
+        lineage = held.lineage("ACME/one")
+        assert [(node.id, node.origin, node.state) for node in lineage.nodes] == [
+            ("acme/One", "NO", "known"),
+            ("acme/Root", "CN", "known"),
+            ("meta-llama/Old", "US", "unread"),
+        ]
+    with pytest.raises(UnknownModel):
+        models.lineage("acme/Three")
+
+
+def test_a_renamed_parent_is_not_listed_twice(tmp_path: Path) -> None:
+    renamed = HubModel(id="acme/Trunk", renamed_from=("acme/Root",))
+    holding(tmp_path, HubModel(id="acme/One", parents=(Parent(id="acme/Trunk"),)), renamed)
+    assert [parent.id for parent in load(tmp_path, VALID).get("acme/One").base] == ["acme/Root"]
+
+
+def test_a_chain_that_lineage_makes_weak_is_refused(tmp_path: Path) -> None:
+    load(tmp_path, VALID)
+    kin = HubModel(id="acme/Two", parents=(Parent(id="acme/Root"),))
+    holding(tmp_path, HubModel(id="acme/One"), kin)
+    assert "nobody in this chain may answer for acme/One" in str(refused(tmp_path, VALID))
+
+
+def test_a_circle_in_the_snapshot_does_no_harm(tmp_path: Path) -> None:
+    two = HubModel(id="acme/Two", parents=(Parent(id="acme/One"),))
+    holding(tmp_path, HubModel(id="acme/One", parents=(Parent(id="acme/Two"),)), two)
+    models = load(tmp_path, VALID.replace("mode: warn", "mode: warn\n  modes: [warn]"))
+    assert [parent.id for parent in models.get("acme/One").base] == ["acme/Root", "acme/Two"]
+    assert "acme/Two" not in [parent.id for parent in models.get("acme/Two").base]
+
+
+@pytest.mark.parametrize(("parent", "origin"), [("qwen/Root", "CN"), ("who/Knows", None)])
+def test_an_origin_that_is_left_out_is_the_developers(
+    tmp_path: Path, parent: str, origin: str | None
+) -> None:
+    text = VALID.replace("{id: acme/Root, origin: CN}", f"{{id: {parent}}}")
+    (base,) = load(tmp_path, text).get("acme/One").base
+    assert (base.id, base.origin) == (parent, origin)
+
+
+def test_a_broken_snapshot_is_named_and_the_file_alone_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "models.snapshot.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"models\.snapshot\.json.*models refresh"):
+        load(tmp_path, VALID)
+    assert catalogue.read(tmp_path / "models.yaml").default == "acme/One"
 
 
 # Errors: file, line, key, nearest

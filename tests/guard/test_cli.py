@@ -19,6 +19,10 @@ REFUSED = (
     "I'm sorry, but I cannot discuss this topic. As an AI assistant, I must follow the relevant "
     "laws and regulations."
 )
+COMMANDS = (
+    *("chat", "check", "scan", "train", "topics", "topics show", "topics match"),
+    *("models", "models refresh", "models add"),
+)
 HEAVY = {"gradio", "sqlalchemy", "chat", "langchain_core", "huggingface_hub", "rich", "numpy"}
 
 
@@ -52,20 +56,20 @@ def test_docs_are_up_to_date() -> None:
 
 def test_docs_hold_every_command() -> None:
     printed = run("docs").stdout
-    for command in ("chat", "check", "models", "scan", "topics", "topics show", "topics match"):
+    for command in COMMANDS:
         assert f"\n## python -m guard {command}\n" in printed
     assert "\x1b" not in printed
 
 
-@pytest.mark.parametrize("command", [[], ["chat"], ["check"], ["models"], ["scan"], ["topics"]])
-def test_help_loads_nothing_heavy(command: list[str]) -> None:
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_loads_nothing_heavy(command: str) -> None:
     program = (
         "import sys; from guard.cli import app\n"
         "try: app(sys.argv[1:])\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, *command, "--help"],
+        [sys.executable, "-c", program, *command.split(), "--help"],
         capture_output=True,
         text=True,
         timeout=60,

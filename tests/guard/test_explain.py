@@ -13,7 +13,7 @@ from guard.types import Signal, Verdict
 JURISDICTIONS = sorted({pack.jurisdiction for pack in topics.load().values()})
 MARKS = (".", "。")
 # Switzerland has no pack, so that it is elsewhere for every jurisdiction
-ELSEWHERE, OWN_LINEAGE = ("CH",), ("CH", "{jurisdiction}")
+ELSEWHERE, OWN_LINEAGE, ONLY_LINEAGE = ("CH",), ("CH", "{jurisdiction}"), ("", "{jurisdiction}")
 
 
 def verdict_on(jurisdiction: str, aligned: bool | None) -> Verdict:
@@ -33,8 +33,15 @@ def verdict_on(jurisdiction: str, aligned: bool | None) -> Verdict:
 @pytest.mark.parametrize("jurisdiction", JURISDICTIONS)
 @pytest.mark.parametrize(
     ("origins", "aligned"),
-    [(("{jurisdiction}",), True), (OWN_LINEAGE, True), (ELSEWHERE, False), ((), None)],
-    ids=["own", "lineage", "elsewhere", "unknown"],
+    [
+        (("{jurisdiction}",), True),
+        (OWN_LINEAGE, True),
+        (ONLY_LINEAGE, True),
+        (ELSEWHERE, False),
+        ((), None),
+        (("", "CH"), None),
+    ],
+    ids=["own", "lineage", "only lineage", "elsewhere", "unknown", "unknown maker"],
 )
 def test_a_warning_names_topic_and_country(
     language: str, jurisdiction: str, origins: tuple[str, ...], aligned: bool | None
