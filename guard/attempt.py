@@ -12,13 +12,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from . import matching, policy, prices, provenance, verdict
+from . import matching, policy, provenance, verdict
 from .asking import spoken
 from .errors import ProviderError
 from .events import Cause, Delta, Done, Event, Failed, Judged, Started, Thought, Waiting
 from .exchange import Exchange, Progress
 from .patience import Patience
+from .prices import Spent
 from .schedule import Schedule
+from .snapshot import Snapshot
 from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
 
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
@@ -60,7 +62,7 @@ class Attempt:
     """One model's reply to a query, and what has come of it. The one place where a reply grows.
 
     `lane` is 1 for the second of two models that answer side by side; `cause` says why the model
-    was asked, where the reader did not choose it.
+    was asked, where the reader did not choose it; `snapshot` knows its names and prices.
     """
 
     number: int
@@ -68,18 +70,22 @@ class Attempt:
     query: Query
     lane: int = 0
     cause: Cause | None = None
+    snapshot: Snapshot = field(default_factory=Snapshot)
     began: float = field(default_factory=time.monotonic)
     reply: str = ""
     thoughts: str | None = None
     finish_reason: str = ""
     provider: str = ""
     answered_as: str | None = None
-    spent: prices.Spent = field(default_factory=prices.Spent)
+    spent: Spent = field(init=False)
     schedule: Schedule = field(default_factory=Schedule)
     verdict: Verdict | None = None
     exchange: Exchange | None = None
     progress: Progress | None = None
     fault: ProviderError | None = None
+
+    def __post_init__(self) -> None:
+        self.spent = Spent.asking(self.query.messages)
 
     @property
     def said_nothing(self) -> bool:
@@ -88,7 +94,7 @@ class Attempt:
     @property
     def dollars(self) -> float | None:
         """What the attempt has cost so far; None where no price is known."""
-        return self.spent.dollars(self.model, self.provider)
+        return self.spent.dollars(self.snapshot.offer(self.model.id, self.provider))
 
     async def events(
         self,
@@ -133,7 +139,9 @@ class Attempt:
         return Done(
             attempt=self.number,
             finish_reason=self.finish_reason,
-            served=provenance.served_by(self.provider, self.model.id, self.answered_as),
+            served=provenance.served_by(
+                self.provider, self.model.id, self.answered_as, self.snapshot
+            ),
             seconds=seconds,
             tokens=self.spent.completion,
             dollars=self.dollars,

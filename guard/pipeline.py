@@ -210,7 +210,8 @@ class Run:
             yield self.exhausted(attempt, "compared", None)
 
     def next_attempt(self, model: ModelSpec, lane: int = 0, cause: Cause | None = None) -> Attempt:
-        attempt = Attempt(next(self.numbers), model, self.query, lane, cause)
+        number, held = next(self.numbers), self.models.snapshot
+        attempt = Attempt(number, model, self.query, lane, cause, held)
         self.attempts.append(attempt)
         return attempt
 

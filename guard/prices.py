@@ -1,14 +1,17 @@
 """What a reply costs: tokens as the host counts them, or as they can be told from what it sent.
 
-Prices are those of the snapshot (`snapshot.py`); without one a cost is not known.
+Prices are those of the snapshot (`snapshot.py`); without one a cost is not known. Not covered:
+discounts, caches, and what a host charges for a reply that was stopped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from .types import ModelSpec
+from .snapshot import Offer
+from .types import Message
 
 if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
@@ -25,6 +28,11 @@ class Spent:
     completion: int = 0
     told: bool = False
 
+    @classmethod
+    def asking(cls, messages: Sequence[Message]) -> Self:
+        """What putting the conversation to a model takes, roughly."""
+        return cls(prompt=sum(len(message.text) for message in messages) // CHARACTERS_A_TOKEN)
+
     def take(self, usage: UsageMetadata | None) -> None:
         """Note the host's own count."""
         if usage and usage["output_tokens"]:
@@ -36,6 +44,8 @@ class Spent:
         if not self.told:
             self.completion += 1 if len(piece) <= LONG else len(piece) // CHARACTERS_A_TOKEN
 
-    def dollars(self, model: ModelSpec, provider: str) -> float | None:
-        """What the tokens cost there; None where no price is known."""
-        return None
+    def dollars(self, offer: Offer | None) -> float | None:
+        """What the tokens cost by this offer; None where it is unknown or names no prices."""
+        if offer is None or offer.input_price is None or offer.output_price is None:
+            return None
+        return (self.prompt * offer.input_price + self.completion * offer.output_price) / MILLION

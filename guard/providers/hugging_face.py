@@ -17,5 +17,6 @@ def hugging_face(spec: ModelSpec, token: str, timeout: float) -> InferenceChat:
         base_url=ROUTER,
         token=SecretStr(token),
         provider="Hugging Face Inference Providers",
+        counts_tokens=True,
         timeout=timeout,
     )

@@ -70,7 +70,8 @@ class InferenceChat(BaseChatModel):
     """A chat model on any OpenAI-compatible server.
 
     `base_url` ends before `/chat/completions`; `provider` is the host's name where no response
-    header tells it; `timeout` is in seconds, for the connection and for each silence.
+    header tells it; `timeout` is in seconds, for the connection and for each silence;
+    `counts_tokens` asks a host that knows how for the count of a streamed reply.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True)
@@ -81,6 +82,7 @@ class InferenceChat(BaseChatModel):
     login: SecretStr | None = None  # user:password, for a host behind basic authentication
     provider: str = ""
     timeout: float = 60.0
+    counts_tokens: bool = False
     temperature: float | None = None
     max_tokens: int | None = None
     stop_sequences: list[str] | None = Field(default=None, alias="stop")
@@ -140,6 +142,8 @@ class InferenceChat(BaseChatModel):
     async def _chunks(self, request: dict[str, Any]) -> AsyncGenerator[AIMessageChunk, None]:
         """The events of a reply. What goes wrong once the reply has ended is of no matter."""
         finish, named = None, False
+        if self.counts_tokens:
+            request = {"stream_options": {"include_usage": True}, **request}
         async with self._client() as client:
             asking = client.chat_completion(**request, stream=True)
             try:
