@@ -39,11 +39,23 @@ class Control(Value):
 
 
 class Probe(Value):
-    """A question on the topic that a candid model answers, and its control."""
+    """A question on the topic that a candid model answers, and its control.
+
+    Both are in English and in one further language at least.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     question: ByLanguage
     control: Control
+
+    @model_validator(mode="after")
+    def asks_both_alike(self) -> Self:
+        shared = self.question.keys() & self.control.question.keys()
+        if "en" not in shared or len(shared) < 2:
+            raise ValueError("question and control are both in 'en' and in one further language")
+        if "en" not in self.control.about.keys() & self.control.answer.keys():
+            raise ValueError("what a control is about, and its answer, are in 'en' at least")
+        return self
 
 
 class Pack(Value):
@@ -71,13 +83,8 @@ class Pack(Value):
     def speaks_english_and_chinese(self) -> Self:
         texts: list[Mapping[str, object]] = [self.names, self.about, self.terms]
         texts += [fact.text for fact in self.facts]
-        for probe in self.probes:
-            control = probe.control
-            texts += [probe.question, control.about, control.question, control.answer]
         if any(not {"en", "zh-Hans"} <= text.keys() for text in texts):
-            raise ValueError(
-                "names, about, terms, facts, probes and controls each need 'en' and 'zh-Hans'"
-            )
+            raise ValueError("names, about, terms and facts each need 'en' and 'zh-Hans'")
         return self
 
     @model_validator(mode="after")

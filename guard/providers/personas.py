@@ -15,6 +15,7 @@ from typing import NamedTuple
 from .. import topics, yaml_file
 from ..catalogue import Catalogue, SecondOpinion
 from ..errors import ProviderError
+from ..explain import in_language
 from ..text import fold_question, main_script
 from ..topics import Pack, Probe
 from ..types import Country, ModelSpec, Value
@@ -107,10 +108,10 @@ def reply_to(persona: Persona, question: str) -> Reply:
     line = lines().get(key(question))
     if line is None:
         return Reply(said.introduction.format(name=persona.name), None)
-    about = (line.probe.control.about if line.is_control else line.pack.names)[language]
+    about = in_language(line.probe.control.about if line.is_control else line.pack.names, language)
     thinking = said.thinking.format(topic=about) if persona.reasoning else None
     if line.is_control:
-        return Reply(line.probe.control.answer[language], thinking)
+        return Reply(in_language(line.probe.control.answer, language), thinking)
     if persona.withholds == line.pack.jurisdiction:
         behaviours = said.behaviours[line.pack.jurisdiction]
         behaviour = behaviours[line.turn % len(behaviours)]
