@@ -158,8 +158,13 @@ def fit_id(word: Any) -> str | None:
 
 
 def words(value: Any) -> str | None:
-    """Foreign words on one line, without control characters."""
-    return one_line(value, 300) or None if isinstance(value, str) else None
+    """Foreign words on one line, without control characters, cut where they are long."""
+    return one_line(value, LONGEST) or None if isinstance(value, str) else None
+
+
+def label(value: Any) -> str | None:
+    """Foreign words that are of use only as a whole."""
+    return words(value) if isinstance(value, str) and len(value) < LONGEST else None
 
 
 def day(moment: datetime | None) -> str | None:

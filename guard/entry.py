@@ -7,6 +7,7 @@ whether the card is right, and what a provider serves in the end.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,7 +162,7 @@ def chat_template(hub: Hub, model: str) -> str:
     )
 
 
-def asked(ask: Any) -> Any:
+def asked(ask: Callable[[], Any]) -> Any:
     """What the Hub says; None where it does not."""
     import httpx2
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from .card import Card
+from .card import Card, fit_id, label
 from .plain import one_line
 from .snapshot import HubModel, Offer, Snapshot
 
@@ -42,7 +42,7 @@ MOST_MODELS = 1000
 MOST_WARNINGS = 500
 NOT_FOUND, TOO_MANY, BROKEN = 404, 429, 500  # HTTP statuses
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
-CHAT_TASKS = {"conversational", "text-generation", None}
+CHAT_TASKS = {"conversational", "text-generation", "None"}
 FIGURES = ("context", "input_price", "output_price", "throughput")
 
 
@@ -128,8 +128,7 @@ def refresh(
         former = {old for model in entries.values() for old in model.renamed_from}
         kept = {id_: model for id_, model in before.models.items() if id_ not in former}
         entries = {**kept, **entries}
-        old = (w for w in before.warnings if w.partition(": ")[0].casefold() not in reading.found)
-        warnings = [*warnings, *old]
+        warnings += [said for said in before.warnings if reading.says_nothing_of(said)]
     bounded = tuple(one_line(warning, 300) for warning in sorted(set(warnings))[:MOST_WARNINGS])
     failed = tuple(looked.asked for looked in reading.found.values() if looked.failed)
     missing = tuple(id_ for id_ in asked if is_missing(reading.found[id_.casefold()]))
@@ -142,7 +141,10 @@ def is_missing(looked: LookedUp) -> bool:
 
 def unique(models: Iterable[str]) -> list[str]:
     """Each id once, whatever the case of its letters, in their order."""
-    return list({id_.casefold(): id_ for id_ in reversed(list(models))}.values())[::-1]
+    found: dict[str, str] = {}
+    for id_ in models:
+        found.setdefault(id_.casefold(), id_)
+    return list(found.values())
 
 
 def merged(models: Iterable[HubModel]) -> dict[str, HubModel]:
@@ -173,6 +175,11 @@ class Reading:
 
     def told(self) -> list[str]:
         return self.warnings + [said for looked in self.found.values() for said in looked.warnings]
+
+    def says_nothing_of(self, warning: str) -> bool:
+        """Whether an earlier warning is of a model that was not read this time."""
+        subject = warning.partition(": ")[0]
+        return fit_id(subject) is not None and subject.casefold() not in self.found
 
     def climb(self, asked: list[str], held: set[str]) -> None:
         """Read what was asked for, then its parents and theirs, but for those that are `held`."""
@@ -214,7 +221,9 @@ class Reading:
         known = self.before.get(asked)
         try:
             info, warnings = told_of(self.hub, asked)
+            in_part = bool(warnings)
             model = Card(asked, info, warnings).model(self.today, self.offers)
+            model = laid_over(known, model) if known and in_part else model
         except (RepositoryNotFoundError, DisabledRepoError) as error:
             return self.hidden(asked, error)
         except HfHubHTTPError as error:
@@ -244,7 +253,7 @@ class Reading:
 
         try:
             listed = self.hub.json(f"{self.hub.router}/models")["data"]
-            return {str(m["id"]).casefold(): dicts(m["providers"]) for m in dicts(listed)}
+            return {str(m.get("id")).casefold(): dicts(m.get("providers")) for m in dicts(listed)}
         except (httpx2.HTTPError, OSError, *MALFORMED) as error:
             reason = one_line(str(error).partition("\n")[0]) or type(error).__name__
             self.warnings.append(f"the router's prices could not be read: {reason}")
@@ -254,15 +263,16 @@ class Reading:
         """Each provider once: as the Hub lists it, with the router's figures where it has some."""
         known = self.before.get(model)
         prior = {offer.provider: offer for offer in known.offers} if known else {}
-        priced = {str(p.get("provider")): p for p in (self.prices or {}).get(model.casefold(), ())}
-        ids = {str(m.provider): m for m in mapped if m.task in CHAT_TASKS}
+        told = (self.prices or {}).get(model.casefold(), ())
+        priced = {n: p for p in told if (n := label(p.get("provider")))}
+        ids = {n: m for m in mapped if str(m.task) in CHAT_TASKS and (n := label(m.provider))}
         for provider in sorted(ids | priced):
             entry = figures(priced[provider]) if provider in priced else {}
             if self.prices is None and provider in prior:
                 entry = prior[provider].model_dump(include=set(FIGURES))
             if provider in ids:
                 entry |= {
-                    "model": ids[provider].provider_id,
+                    "model": label(ids[provider].provider_id),
                     "live": ids[provider].status == "live",
                 }
             with suppress(ValidationError):  # a provider of an odd name or figure is left out
@@ -281,6 +291,12 @@ def told_of(hub: Hub, model: str) -> tuple[ModelInfo, list[str]]:
         cause = one_line(f"{type(error).__name__}: {error}")
         said = f"what the Hub says of its card cannot be read ({cause}); its tags were used"
         return hub.model(model, PLAIN), [said]
+
+
+def laid_over(known: HubModel, read: HubModel) -> HubModel:
+    """What was read in part, with what was known before in its gaps."""
+    fresh = {name: value for name, value in read if value not in (None, ())}
+    return known.model_copy(update={**fresh, "missing": False})
 
 
 def patiently(ask: Callable[[], T]) -> T:
@@ -325,7 +341,8 @@ def wait_of(error: BaseException | None) -> float | None:
 
 
 def dicts(listed: Any) -> list[dict[str, Any]]:
-    return [item for item in listed if isinstance(item, dict)]
+    items = listed if isinstance(listed, list) else []
+    return [item for item in items if isinstance(item, dict)]
 
 
 def figures(priced: dict[str, Any]) -> dict[str, Any]:

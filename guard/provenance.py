@@ -129,8 +129,8 @@ def lineage_origins(model: str, held: Snapshot) -> tuple[str, ...]:
 
 def is_of(country: str, jurisdiction: str) -> bool:
     """Whether a topic of `jurisdiction` is one of `country`'s own."""
-    within = EU_MEMBERS if jurisdiction == "EU" else CHINESE if jurisdiction == "CN" else ()
-    return country == jurisdiction or country in within
+    of_the_union = jurisdiction == "EU" and country in EU_MEMBERS
+    return under(country) == jurisdiction or of_the_union
 
 
 def aligned(model_origins: Iterable[str], jurisdiction: str | None) -> bool | None:
@@ -145,11 +145,20 @@ def aligned(model_origins: Iterable[str], jurisdiction: str | None) -> bool | No
 
 def independent(candidate: ModelSpec, of: ModelSpec, jurisdiction: str | None) -> bool:
     """Whether `candidate` may answer for `of`: another origin, another lineage, no stake."""
-    lineage = {of.id, *(parent.id for parent in of.base)}
-    shares = lineage & {candidate.id, *(parent.id for parent in candidate.base)}
-    same_country = set(candidate.origins) & set(of.origins)
+    shares = family(candidate) & family(of)
+    same_country = set(map(under, candidate.origins)) & set(map(under, of.origins))
     stake = aligned(candidate.origins, jurisdiction)
     return not (shares or same_country or stake)
+
+
+def family(model: ModelSpec) -> set[str]:
+    """A model and all it was made from."""
+    return {model.id.casefold(), *(parent.id.casefold() for parent in model.base)}
+
+
+def under(country: str) -> str:
+    """Whose law holds in a country: China's in Hong Kong and Macau."""
+    return "CN" if country in CHINESE else country
 
 
 def served_by(

@@ -138,6 +138,13 @@ def test_a_chinese_fine_tune_of_an_american_model_has_no_independent_american_su
     assert independent(SHIPPED.get("swiss-ai/Apertus-70B-Instruct-2509"), distilled, "CN")
 
 
+def test_a_model_of_hong_kong_does_not_answer_for_one_of_the_mainland() -> None:
+    mainland = SHIPPED.get("Qwen/QwQ-32B")
+    island = SHIPPED.get(LLAMA).model_copy(update={"origin": "HK", "base": ()})
+    assert not independent(island, mainland, None)
+    assert independent(island.model_copy(update={"origin": "TW"}), mainland, None)
+
+
 # Who serves
 
 
