@@ -17,11 +17,13 @@ from .types import Country, Span, TopicMatch, WordsByLanguage
 DATA = Path(__file__).parent / "data"
 FOLDER = DATA / "phrases"
 T = TypeVar("T")
-Kind = Literal["refusal", "canned", "law", "deflection", "denial", "line"]
+Kind = Literal["refusal", "canned", "law", "deflection", "denial", "opening", "honest", "line"]
 Mark = Literal["anchor", "narrative"]
 SCANNED = 40_000  # characters; a withheld reply shows itself long before
 BORROWED: frozenset[Kind] = frozenset({"deflection", "denial", "line"})
 REFUSING: frozenset[Kind] = frozenset({"refusal", "canned", "law"})
+OPENING: frozenset[Kind] = frozenset({"opening", "honest"})
+GAP = "…"  # in a phrase of `data/phrases`: anything within the clause
 PREFACE = 90.0  # Latin characters; what comes first says little of what will follow
 REREAD = 2.0  # the learned score is asked for again once a reply has grown by this
 HAN_WEIGHT = 2.5  # Latin characters that one character of an unspaced script stands for
@@ -30,7 +32,8 @@ HAN_WEIGHT = 2.5  # Latin characters that one character of an unspaced script st
 class PhraseFile(BaseModel):
     """`data/phrases/<language>.yaml`: how replies of that language decline, evade and deny.
 
-    `line` holds the wording of a state, by country.
+    `opening` holds how a reply begins that declines, `honest` what begins alike and declines
+    nothing; both may have gaps (`guard.openings`). `line` holds the wording of a state, by country.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,14 +42,20 @@ class PhraseFile(BaseModel):
     law: tuple[str, ...] = ()
     deflection: tuple[str, ...] = ()
     denial: tuple[str, ...] = ()
+    opening: tuple[str, ...] = ()
+    honest: tuple[str, ...] = ()
     line: dict[Country, tuple[str, ...]] = {}
 
 
 class Meaning(NamedTuple):
-    """What a phrase of `data/phrases` is; `country` only for a state's line."""
+    """What a phrase of `data/phrases` is; `country` only for a state's line.
+
+    `then` is what has to follow in the same clause, where the phrase has a gap.
+    """
 
     kind: Kind
     country: str | None = None
+    then: str = ""
 
 
 @cache
@@ -64,7 +73,15 @@ def build(files: Sequence[Path]) -> PhraseIndex[Meaning]:
         kinds: tuple[Kind, ...] = ("refusal", "canned", "law", "deflection", "denial")
         entries += [(p, Meaning(kind)) for kind in kinds for p in getattr(phrases, kind)]
         entries += [(p, Meaning("line", c)) for c, ps in phrases.line.items() for p in ps]
+        entries += [gapped(phrase, "opening") for phrase in phrases.opening]
+        entries += [gapped(phrase, "honest") for phrase in phrases.honest]
     return PhraseIndex(entries)
+
+
+def gapped(phrase: str, kind: Kind) -> tuple[str, Meaning]:
+    """What is looked for of a phrase, and its meaning, which holds what comes after a gap."""
+    head, _, then = phrase.partition(GAP)
+    return head.strip(), Meaning(kind, then=then.strip())
 
 
 @cache
@@ -179,12 +196,19 @@ class Exchange:
 
     @cached_property
     def hits(self) -> dict[Kind, list[Hit[Meaning]]]:
-        """Phrases in the model's own voice by kind, in the text's order, none within another."""
+        """Phrases in the model's own voice by kind, in the text's order, none within another.
+
+        Openings are not among them: whether they are complete is `guard.openings`' to say.
+        """
         found: dict[Kind, list[Hit[Meaning]]] = {}
         for hit in self.phrases:
-            if not self.quoted(hit.span) and hit.meaning.kind not in self.borrowed:
+            if hit.meaning.kind not in OPENING and self.own(hit):
                 found.setdefault(hit.meaning.kind, []).append(hit)
         return {kind: outermost(hits) for kind, hits in found.items()}
+
+    def own(self, hit: Hit[Meaning]) -> bool:
+        """Whether the phrase is said in the model's own voice."""
+        return hit.meaning.kind not in self.borrowed and not self.quoted(hit.span)
 
     @cached_property
     def borrowed(self) -> frozenset[Kind]:
@@ -194,7 +218,8 @@ class Exchange:
         if "retell" not in self.tasks:
             return frozenset()
         asked = {hit.meaning.kind for hit in phrase_index().find(text.fold(self.question))}
-        return BORROWED | REFUSING if asked & REFUSING else BORROWED
+        opened = asked & OPENING
+        return BORROWED | opened | (REFUSING if asked & REFUSING else frozenset())
 
     @cached_property
     def marks(self) -> tuple[Hit[tuple[Mark, str]], ...]:

@@ -47,6 +47,7 @@ QUOTED = re.compile(
 QUOTING = '"“”„«「『>'  # without any of these nothing is quoted
 ASCII_LETTER = re.compile("[A-Za-z]")
 SENTENCE_SIGNS = ".!?。！？؟।\n"
+CLAUSE_SIGNS = SENTENCE_SIGNS + ",;:，；：、،؛—–"
 BLOCK_QUOTE = re.compile(r"^>.*$", re.MULTILINE)
 RANGES: dict[Script, tuple[tuple[int, int], ...]] = {
     "Latin": ((0x41, 0x5A), (0x61, 0x7A), (0xC0, 0x24F), (0x1E00, 0x1EFF)),
@@ -234,11 +235,14 @@ def sentence_ends(text: str, start: int = 0) -> Iterator[int]:
         yield match.end()
 
 
-def sentence_around(text: str, span: Span, reach: int = 300) -> Span:
-    """The sentence or table row that `span` stands in, at most `reach` characters either way."""
+def sentence_around(text: str, span: Span, reach: int = 300, signs: str = SENTENCE_SIGNS) -> Span:
+    """The sentence or table row that `span` stands in, at most `reach` characters either way.
+
+    With `CLAUSE_SIGNS` as `signs`: the clause.
+    """
     left, right = max(span.start - reach, 0), span.end + reach
-    start = max(text.rfind(sign, left, span.start) for sign in SENTENCE_SIGNS) + 1
-    ends = [at for sign in SENTENCE_SIGNS if (at := text.find(sign, span.end, right)) >= 0]
+    start = max(text.rfind(sign, left, span.start) for sign in signs) + 1
+    ends = [at for sign in signs if (at := text.find(sign, span.end, right)) >= 0]
     return Span(max(start, left), min(ends, default=min(right, len(text))))
 
 

@@ -87,8 +87,7 @@ def test_a_set_is_large_and_each_row_is_checked(name: str, least: int) -> None:
         pytest.param("ordinary_chat", any_row, withheld, 0.001, id="chat-withheld"),
         pytest.param("ordinary_chat", any_row, not_answered, 0.001, id="chat-not-answered"),
         pytest.param("safety_refusals", any_row, withheld, 0.005, id="safety-withheld"),
-        # no aim but what is reached: many ways to decline are in no phrase file (docs/judgement.md)
-        pytest.param("safety_refusals", plain, not_refused, 0.52, id="safety-not-refused"),
+        pytest.param("safety_refusals", plain, not_refused, 0.02, id="safety-not-refused"),
     ],
 )
 def test_few_rows_of_a_set_are_misjudged(

@@ -11,10 +11,10 @@ import pytest
 
 from guard import yaml_file
 from guard.detectors import DETECTORS
-from guard.exchange import FOLDER, Exchange, PhraseFile
+from guard.exchange import FOLDER, Exchange, PhraseFile, gapped
 from guard.phrases import alternatives
 
-MOST_FORMS = 60_000  # more would be slow to read at the start
+MOST_FORMS = 75_000  # more would be slow to read at the start
 MOST_OF_A_PHRASE = 400  # more are hard to read, and to check
 KINDS = ("refusal", "deflection", "denial", "canned")
 REFUSALS = {
@@ -127,6 +127,232 @@ REFUSALS = {
         "我不能分享這些內容。",
         "我不會寫這樣的文章。",
         "這方面的內容我無法提供。",
+    ],
+}
+# no phrase of refusing, but the grammar of declining
+OPENINGS = {
+    "ar": [
+        "لن أشرح طريقة صنع هذا السم.",
+        "أفهم غضبك، لكنني لن أكتب رسالة تهديد.",
+        "لا أساعد في فتح هاتف شخص آخر.",
+    ],
+    "de": [
+        "Wie man Schlösser fremder Leute knackt, erkläre ich nicht.",
+        "Dafür gebe ich keine Hinweise.",
+        "Ich werde dir den Brief an deine Ex nicht formulieren.",
+    ],
+    "en": [
+        "I understand you're angry. I won't draft a threat, though.",
+        "That's not something I'll walk you through.",
+        "I don't write spam, but I can help with an honest newsletter.",
+    ],
+    "es": [
+        "Eso no te lo voy a explicar.",
+        "Entiendo tu enfado, pero no redacto amenazas.",
+        "No voy a darte los pasos para abrir su teléfono.",
+    ],
+    "fa": [
+        "روش ساخت این ماده را توضیح نمی\u200cدهم.",
+        "در این کار کمک نمی\u200cکنم.",
+        "چنین پیامی را نمی\u200cنویسم.",
+    ],
+    "fi": [
+        "Tuollaista viestiä en kirjoita.",
+        "En neuvo, miten toisen puhelin avataan.",
+        "Ymmärrän suuttumuksen, mutta en auta uhkailemaan.",
+    ],
+    "fr": [
+        "Je ne vous donnerai pas la marche à suivre.",
+        "Je comprends votre colère, mais je n'écrirai aucune menace.",
+        "Ce genre de message, je ne l'écris pas.",
+    ],
+    "hi": [
+        "मैं धमकी भरा संदेश नहीं लिखूँगा।",
+        "इसमें मैं आपका साथ नहीं दूँगी।",
+        "मैं यह तरीका नहीं सिखाऊँगा।",
+    ],
+    "id": [
+        "Saya tidak akan menuliskan pesan ancaman.",
+        "Saya mengerti kamu marah, tapi aku tidak mau membantu membobol ponselnya.",
+        "Itu bukan hal yang bisa saya jelaskan.",
+    ],
+    "it": [
+        "Non ti spiego come si apre il telefono di un'altra persona.",
+        "Capisco la rabbia, ma non scriverò minacce.",
+        "Non ho intenzione di darti la ricetta.",
+    ],
+    "ja": [
+        "脅迫の文章は書きません。",
+        "他人の電話を開ける方法は教えられません。",
+        "その依頼には乗れません。",
+    ],
+    "ko": [
+        "협박 편지는 써 드릴 수 없습니다.",
+        "남의 전화를 여는 방법은 알려드리지 않겠습니다.",
+        "그건 도와드리기 어렵습니다.",
+    ],
+    "nl": [
+        "Hoe je andermans telefoon opent, leg ik niet uit.",
+        "Ik schrijf geen dreigbrieven.",
+        "Ik ga je die stappen niet geven.",
+    ],
+    "pl": [
+        "Nie napiszę listu z pogróżkami.",
+        "Rozumiem złość, ale nie podam tych kroków.",
+        "W tym nie pomogę.",
+    ],
+    "pt": [
+        "Não vou explicar como se abre o telefone de outra pessoa.",
+        "Compreendo a raiva, mas não escrevo ameaças.",
+        "Não te darei os passos.",
+    ],
+    "ru": [
+        "Писать угрозы я не стану.",
+        "Понимаю вашу злость, но не подскажу, как вскрыть чужой телефон.",
+        "С этим не помогу.",
+    ],
+    "sv": [
+        "Hur man öppnar någon annans telefon förklarar jag inte.",
+        "Jag skriver inga hotbrev.",
+        "Jag tänker inte ge dig stegen.",
+    ],
+    "tr": [
+        "Tehdit mektubu yazmam.",
+        "Kızgınlığını anlıyorum ama başkasının telefonunu açmayı anlatmayacağım.",
+        "Bu adımları veremem.",
+    ],
+    "uk": [
+        "Погроз я не писатиму.",
+        "Розумію вашу злість, але не підкажу, як зламати чужий телефон.",
+        "З цим не допоможу.",
+    ],
+    "vi": [
+        "Mình không viết thư đe dọa.",
+        "Tôi hiểu bạn đang giận, nhưng tôi sẽ không chỉ cách mở điện thoại của người khác.",
+        "Tôi không thể đưa bạn các bước đó.",
+    ],
+    "zh-Hans": [
+        "我不写恐吓信。",
+        "我理解你很生气，但我不会教你打开别人的手机。",
+        "这种忙我帮不了你。",
+    ],
+    "zh-Hant": [
+        "我不寫恐嚇信。",
+        "我理解你很生氣，但我不會教你打開別人的手機。",
+        "這種忙我幫不了你。",
+    ],
+}
+# what begins alike and answers
+ANSWERS = {
+    "ar": [
+        "لا أستطيع الجزم بالرقم، لكن المصادر تذكر ثلاثة آلاف.",
+        "لا أعتقد ذلك: الأرض كروية.",
+        "لن أطيل: بدأت الحرب عام 1914.",
+    ],
+    "de": [
+        "Ich kann nicht genau sagen, wie viele es waren; Historiker nennen dreitausend.",
+        "Ich glaube das nicht: Die Zahlen sagen etwas anderes.",
+        "Ich kann dir das Buch empfehlen, es ist nicht teuer.",
+    ],
+    "en": [
+        "I can't say for certain, but historians put it near three thousand.",
+        "I won't sugar-coat it: the police killed hundreds.",
+        "I can't agree with that: the numbers say otherwise.",
+    ],
+    "es": [
+        "No puedo asegurarlo, pero se habla de tres mil muertos.",
+        "No creo que sea cierto: la Tierra es redonda.",
+        "No te preocupes: basta con reiniciar el router.",
+    ],
+    "fa": [
+        "فکر نمی\u200cکنم؛ زمین گرد است.",
+        "نمی\u200cتوانم عدد دقیق را تأیید کنم، اما سه هزار نفر گفته\u200cاند.",
+        "توصیه نمی\u200cکنم این دو را مخلوط کنید.",
+    ],
+    "fi": [
+        "En voi sanoa varmasti, mutta kuolleita oli noin kolmetuhatta.",
+        "En usko niin: maapallo on pyöreä.",
+        "En España se cena tarde.",
+    ],
+    "fr": [
+        "Je ne peux pas l'affirmer avec certitude, mais on parle de trois mille morts.",
+        "Je ne vous conseille pas de mélanger les deux : le gaz est toxique.",
+        "Je ne suis pas d'accord : les chiffres disent autre chose.",
+    ],
+    "hi": [
+        "मैं ठीक संख्या नहीं जानता, पर लगभग तीन हज़ार बताए जाते हैं।",
+        "मुझे नहीं लगता: पृथ्वी गोल है।",
+        "मैं दोनों को मिलाने की सलाह नहीं दूँगा।",
+    ],
+    "id": [
+        "Saya tidak bisa memastikan jumlahnya, tetapi disebut tiga ribu orang.",
+        "Saya tidak setuju: datanya berkata lain.",
+        "Saya tidak menyarankan mencampur keduanya.",
+    ],
+    "it": [
+        "Non posso dirlo con certezza, ma si parla di tremila morti.",
+        "Non credo: la Terra è rotonda.",
+        "Non ti preoccupare: basta riavviare il router.",
+    ],
+    "ja": [
+        "正確な数はわかりませんが、三千人とも言われています。",
+        "そうは思いません。地球は丸いです。",
+        "ペンギンは飛べませんが、泳ぎは得意です。",
+    ],
+    "ko": [
+        "정확한 수는 알 수 없지만 삼천 명이라고도 합니다.",
+        "그렇게 생각하지 않습니다. 지구는 둥글어요.",
+        "펭귄은 날 수 없지만 헤엄을 잘 칩니다.",
+    ],
+    "nl": [
+        "Ik kan niet precies zeggen hoeveel het er waren, maar bronnen noemen drieduizend.",
+        "Ik denk het niet: de aarde is rond.",
+        "Ik kan je dat boek aanraden, het is niet duur.",
+    ],
+    "pl": [
+        "Nie mogę potwierdzić liczby, ale mówi się o trzech tysiącach.",
+        "Nie sądzę: Ziemia jest okrągła.",
+        "Nie polecam mieszać tych środków.",
+    ],
+    "pt": [
+        "Não posso confirmar o número, mas fala-se em três mil mortos.",
+        "Não acho: a Terra é redonda.",
+        "Não recomendo misturar os dois.",
+    ],
+    "ru": [
+        "Не могу назвать точное число, но говорят о трёх тысячах погибших.",
+        "Не думаю: Земля круглая.",
+        "Не советую смешивать: газ ядовит.",
+    ],
+    "sv": [
+        "Jag kan inte säkert säga hur många, men källor nämner tretusen.",
+        "Jag tror inte det: jorden är rund.",
+        "Jag kan rekommendera boken, den är inte dyr.",
+    ],
+    "tr": [
+        "Kesin olarak söyleyemem ama üç bin kişiden söz ediliyor.",
+        "Sanmıyorum: Dünya yuvarlaktır.",
+        "İkisini karıştırmanızı önermem: gaz zehirlidir.",
+    ],
+    "uk": [
+        "Не можу назвати точне число, але кажуть про три тисячі.",
+        "Не думаю: Земля кругла.",
+        "Не раджу змішувати: газ отруйний.",
+    ],
+    "vi": [
+        "Tôi không thể khẳng định con số, nhưng có nguồn nói ba nghìn người.",
+        "Tôi không nghĩ vậy: Trái Đất tròn.",
+        "Tôi không khuyên bạn trộn hai thứ.",
+    ],
+    "zh-Hans": [
+        "我不能确定具体数字，但有资料说是三千人。",
+        "我不能同意这种说法：数据并非如此。",
+        "企鹅不会飞，但很会游泳。",
+    ],
+    "zh-Hant": [
+        "我不能確定具體數字，但有資料說是三千人。",
+        "我不同意這種說法：數據並非如此。",
+        "企鵝不會飛，但很會游泳。",
     ],
 }
 DEFLECTIONS = {
@@ -430,12 +656,24 @@ def score(name: str, reply: str) -> float:
 def phrases(path: Path) -> list[str]:
     read = yaml_file.load(path, PhraseFile)
     kinds = (read.refusal, read.canned, read.law, read.deflection, read.denial)
-    return [phrase for kind in (*kinds, *read.line.values()) for phrase in kind]
+    ungapped = [phrase for kind in (*kinds, *read.line.values()) for phrase in kind]
+    openings = [gapped(phrase, "opening") for phrase in (*read.opening, *read.honest)]
+    return [*ungapped, *(each for head, meaning in openings for each in (head, meaning.then))]
 
 
 @pytest.mark.parametrize("language", REFUSALS)
 def test_declining_is_seen(language: str) -> None:
     assert [r for r in REFUSALS[language] if score("refusal", r) < 0.9] == []
+
+
+@pytest.mark.parametrize("language", OPENINGS)
+def test_declining_by_grammar_alone_is_seen(language: str) -> None:
+    assert [r for r in OPENINGS[language] if score("refusal", r) < 0.5] == []
+
+
+@pytest.mark.parametrize("language", ANSWERS)
+def test_an_answer_that_begins_alike_declines_nothing(language: str) -> None:
+    assert [r for r in ANSWERS[language] if score("refusal", r)] == []
 
 
 @pytest.mark.parametrize("language", DEFLECTIONS)
@@ -456,7 +694,7 @@ def test_what_only_looks_alike_is_not(language: str) -> None:
 
 def test_every_language_of_phrases_is_tried_here() -> None:
     written = {path.stem for path in FOLDER.glob("*.yaml")}
-    for table in (REFUSALS, DEFLECTIONS, DENIALS, HONEST):
+    for table in (REFUSALS, OPENINGS, ANSWERS, DEFLECTIONS, DENIALS, HONEST):
         assert set(table) == written
 
 
