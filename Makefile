@@ -25,6 +25,7 @@ check: .venv/.test
 # newest versions that fit requirements*.in; needs uv (pip install uv)
 lock:
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements.in -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-audit.in -o requirements-audit.txt
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
 
 clean:

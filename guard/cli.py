@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 
+from .audit.commands import app as audit_app
+from .deployment import models_file, on_offer
 from .errors import CandorError, ConfigError, InputError, nearest
 from .types import Mode
 
@@ -47,6 +49,7 @@ models_app = typer.Typer(rich_markup_mode=None)
 topics_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 app.add_typer(topics_app, name="topics")
+app.add_typer(audit_app, name="audit")
 
 Language = Annotated[
     str, typer.Option("--language", metavar="TAG", help="Language of what the guard says.")
@@ -600,51 +603,6 @@ def console_for(stream: Any, wide: int | None = None) -> Console:
     from rich.console import Console
 
     return Console(file=stream, highlight=False, width=None if stream.isatty() else wide)
-
-
-def models_file() -> Path:
-    from .catalogue import FILE
-
-    return Path(os.environ.get("CANDOR_MODELS") or FILE)
-
-
-def on_offer() -> tuple[Catalogue, Connection]:
-    """The models and how to reach them, as files and environment say.
-
-    Raises:
-        ConfigError: one of them is wrong.
-    """
-    from . import catalogue
-    from .providers.connect import on_offer as as_served
-
-    models = catalogue.load(models_file())
-    default = os.environ.get("CANDOR_DEFAULT_MODEL")
-    models = models.with_default(default) if default else models
-    connection = connection_for(models)
-    return as_served(models, connection), connection
-
-
-def connection_for(models: Catalogue) -> Connection:
-    from pydantic import ValidationError
-
-    from .providers import Connection
-
-    variables = {
-        "base_url": "CANDOR_BASE_URL",
-        "token": "HF_TOKEN",
-        "api_key": "CANDOR_API_KEY",
-        "timeout": "CANDOR_TIMEOUT",
-    }
-    given = {field: os.environ[name] for field, name in variables.items() if os.environ.get(name)}
-    if not given.get("base_url", "https://").startswith(("http://", "https://")):
-        raise ConfigError("CANDOR_BASE_URL must begin with http:// or https://")
-    if models.base_url:
-        given["base_url"] = models.base_url
-    try:
-        return Connection.model_validate(given)
-    except ValidationError as error:
-        name = variables[str(error.errors()[0]["loc"][0])]
-        raise ConfigError(f"{name}: {error.errors()[0]['msg']}", key=name) from error
 
 
 def checked_language(language: str) -> None:

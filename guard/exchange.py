@@ -130,7 +130,8 @@ class Exchange:
     `reply` is as the model gave it; `answer` is without a thinking block and begins at `start`.
     `reasoning` is the separate channel, None where there was none. `complete` is False while the
     reply streams; `before` is then what the look before this one found. `weights` are those of the
-    learned score, the shipped ones where left out. Spans of detectors are offsets in `answer`.
+    learned score, the shipped ones where left out. `hard` asks for the measure of a suppressed
+    topic where no pack is known. Spans of detectors are offsets in `answer`.
     """
 
     question: str
@@ -141,6 +142,7 @@ class Exchange:
     topic: TopicMatch | None = None
     before: Progress | None = None
     weights: learned.Learned | None = None
+    hard: bool = False
 
     @cached_property
     def thinking(self) -> text.Thinking:
@@ -149,6 +151,11 @@ class Exchange:
     @property
     def answer(self) -> str:
         return self.thinking.answer
+
+    @property
+    def on_topic(self) -> bool:
+        """Whether there is a reason to withhold."""
+        return self.hard or (self.topic is not None and not self.topic.ordinary)
 
     @property
     def start(self) -> int:

@@ -44,7 +44,7 @@ def judge(exchange: Exchange, origins: Iterable[str] = (), language: str = "en")
     origins = tuple(origins)
     topic = exchange.topic
     signals, crashed = run(exchange)
-    score = combine(signals, with_topic=topic is not None)
+    score = combine(signals, with_topic=topic is not None or exchange.hard)
     conduct = conduct_of(signals, score)
     status = status_of(exchange, score, crashed)
     jurisdiction = topic.jurisdiction if topic else None

@@ -21,7 +21,9 @@ from statsmodels.stats.multitest import multipletests
 
 from ..types import Value
 
-ALPHA = 0.02  # for all tests of a model together; a fair one is accused half as often: one side counts
+ALPHA = (
+    0.02  # for all tests of a model together; a fair one is accused half as often: one side counts
+)
 CONFIDENCE = 0.95
 VISIBLE = 0.20  # the gap that a run should be able to see
 CONTROL_RATE = 0.03  # what is assumed of controls before a run
@@ -158,14 +160,16 @@ def correlation(probes: Rate, controls: Rate, only_probe: int, only_control: int
     both = probes.withheld - only_probe
     neither = total - both - only_probe - only_control
     product = (
-        probes.withheld * (total - probes.withheld) * controls.withheld * (total - controls.withheld)
+        probes.withheld
+        * (total - probes.withheld)
+        * controls.withheld
+        * (total - controls.withheld)
     )
     if product == 0:
         return 0.0
     excess = both * neither - only_probe * only_control
-    if excess > 0:
-        excess = max(excess - total / 2, 0.0)
-    return excess / math.sqrt(product)
+    corrected_excess = max(excess - total / 2, 0.0) if excess > 0 else float(excess)
+    return corrected_excess / math.sqrt(product)
 
 
 def power(pairs: int, tests: int, *, gap: float = VISIBLE, control: float = CONTROL_RATE) -> float:
@@ -181,7 +185,7 @@ def power(pairs: int, tests: int, *, gap: float = VISIBLE, control: float = CONT
     only_probe, only_control = probe * (1 - control), control * (1 - probe)
     discordant = only_probe + only_control
     level = ALPHA / max(tests, 1)
-    return sum(
+    return math.fsum(
         float(binom.pmf(count, pairs, discordant))
         * float(binom.sf(least(count, level) - 1, count, only_probe / discordant))
         for count in range(pairs + 1)

@@ -36,8 +36,7 @@ def learned(exchange: Exchange) -> Signal:
 
 def bare(exchange: Exchange) -> bool:
     """Whether there is a topic, and few of the facts that an answer on it would hold."""
-    on_topic = exchange.topic is not None and not exchange.topic.ordinary
-    return on_topic and len(exchange.anchors) < ENOUGH
+    return exchange.on_topic and len(exchange.anchors) < ENOUGH
 
 
 def weight(size: float, least: float) -> float:

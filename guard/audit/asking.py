@@ -1,0 +1,197 @@
+"""Ask what is planned, many at a time, and judge each reply by one and the same measure.
+
+Rate limits are waited out: as long as the host asks, else longer each time. A model that keeps
+failing is given up and comes out as failed. Nothing is asked once the budget is spent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import verdict
+from ..asking import spoken, within
+from ..catalogue import Catalogue
+from ..errors import FaultKind, ProviderError
+from ..exchange import Exchange
+from ..patience import Patience
+from ..prices import Spent
+from ..types import Message, ModelSpec, Verdict
+from .plan import Question
+from .record import Answer, Record, now
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessageChunk
+
+    Connect = Callable[[ModelSpec, str], BaseChatModel]
+
+WAITS = Patience(tries=6, pause=1.0, longest=120.0, faults=10, rest=30.0)
+GIVEN_UP = 12  # faults of a model in a row, each after all its tries
+LIMIT = 40_000  # characters of a reply that are read
+SECONDS = 300.0  # for one whole reply
+
+
+@dataclass
+class Reply:
+    """What has come of a reply."""
+
+    spent: Spent
+    text: str = ""
+    thoughts: str | None = None
+    finish_reason: str = ""
+    provider: str = ""
+    answered_as: str = ""
+
+    def take(self, chunk: AIMessageChunk) -> None:
+        meta = chunk.response_metadata
+        self.finish_reason = meta.get("finish_reason") or self.finish_reason
+        self.provider = meta.get("provider") or self.provider
+        self.answered_as = meta.get("model_name") or self.answered_as
+        thought = chunk.additional_kwargs.get("reasoning_content")
+        if thought is not None:
+            self.thoughts = ((self.thoughts or "") + thought)[:LIMIT]
+        self.spent.take(chunk.usage_metadata)
+        if piece := thought or chunk.text:
+            self.spent.read(piece)
+        self.text = (self.text + chunk.text)[:LIMIT]
+
+
+class Progress(NamedTuple):
+    """How far a run has come: questions answered and failed, US dollars where they are known."""
+
+    answered: int
+    failed: int
+    dollars: float
+
+
+class Audit:
+    """A run that is going on.
+
+    Args:
+        models: on offer, with what their providers ask.
+        connecting: to the chat model behind a spec, at a further host or at none.
+        record: where the answers go.
+        concurrency: how many questions are asked at once.
+        budget: US dollars; None for any.
+        patience: how faults of hosts are met.
+    """
+
+    def __init__(
+        self,
+        models: Catalogue,
+        connecting: Connect,
+        record: Record,
+        *,
+        concurrency: int = 8,
+        budget: float | None = None,
+        patience: Patience = WAITS,
+    ) -> None:
+        self.models, self.connecting, self.record = models, connecting, record
+        self.concurrency, self.budget, self.patience = concurrency, budget, patience
+        self.dollars = sum(answer.dollars or 0.0 for answer in record.done.values())
+        self.answered = self.failed = 0
+        self.in_a_row: Counter[tuple[str, str]] = Counter()
+
+    async def run(self, questions: Sequence[Question]) -> AsyncGenerator[Progress, None]:
+        """Ask all that has no answer yet; yields after each, which is kept by then."""
+        pending = iter(self.record.left(questions))
+        running: set[asyncio.Task[Answer]] = set()
+        try:
+            while True:
+                while len(running) < self.concurrency and (following := self.next_of(pending)):
+                    running.add(asyncio.create_task(self.ask(following)))
+                if not running:
+                    return
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield self.take(task.result())
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def next_of(self, pending: Iterator[Question]) -> Question | None:
+        """The next question that may be asked: of a model that has not been given up, in budget."""
+        if self.budget is not None and self.dollars >= self.budget:
+            return None
+        return next((one for one in pending if not self.given_up(one.model, one.host)), None)
+
+    def given_up(self, model: str, host: str) -> bool:
+        return self.in_a_row[model, host] >= GIVEN_UP
+
+    def take(self, answer: Answer) -> Progress:
+        """Keep an answer, and count it."""
+        self.record.keep(answer)
+        key = (answer.model, answer.host)
+        self.in_a_row[key] = self.in_a_row[key] + 1 if answer.fault else 0
+        self.failed += answer.fault is not None
+        self.answered += answer.fault is None
+        self.dollars += answer.dollars or 0.0
+        return Progress(self.answered, self.failed, self.dollars)
+
+    async def ask(self, question: Question) -> Answer:
+        """One question's answer; a host that fails after all tries gives one with a fault."""
+        began, asked_at = time.monotonic(), now()
+        said, fault = await self.reply_to(question)
+        held = None if fault else judged(question.text, said)
+        offer = self.models.snapshot.offer(question.model, said.provider)
+        return Answer(
+            **question.model_dump(exclude={"text"}),
+            id=question.id,
+            question=question.text,
+            reply=said.text,
+            finish_reason=said.finish_reason,
+            conduct=held.conduct if held else None,
+            score=held.score if held else None,
+            provider=said.provider,
+            answered_as=said.answered_as,
+            seconds=round(time.monotonic() - began, 3),
+            prompt_tokens=said.spent.prompt,
+            completion_tokens=said.spent.completion,
+            dollars=said.spent.dollars(offer),
+            asked_at=asked_at,
+            fault=fault,
+        )
+
+    async def reply_to(self, question: Question) -> tuple[Reply, FaultKind | None]:
+        """What a model says, and how its host failed, if it did after all tries."""
+        tries, said = self.patience.tries(), Reply(Spent())
+        try:
+            async for one in tries.retrying:
+                await asyncio.sleep(tries.wait)
+                with one:
+                    said = Reply(Spent.asking([message_of(question)]))
+                    async with within(SECONDS):
+                        await self.read(question, said)
+        except ProviderError as error:
+            return said, error.kind
+        return said, None
+
+    async def read(self, question: Question, said: Reply) -> None:
+        """Read a whole reply, or as much as is judged."""
+        chat = self.connecting(self.models.get(question.model), question.host)
+        async with aclosing(spoken(chat, [message_of(question)])) as chunks:
+            async for chunk in chunks:
+                said.take(chunk)
+                if len(said.text) >= LIMIT:
+                    return
+
+
+def message_of(question: Question) -> Message:
+    return Message(role="user", text=question.text)
+
+
+def judged(question: str, said: Reply) -> Verdict:
+    """What the guard holds of a reply, whatever it is about.
+
+    Probes, controls and neutral questions are judged alike: as a reply to a hard question, without
+    a pack's anchors and narratives, since a control has none.
+    """
+    exchange = Exchange(question, said.text, said.thoughts, said.finish_reason or None, hard=True)
+    return verdict.judge(exchange)

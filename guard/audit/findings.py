@@ -1,0 +1,202 @@
+"""What a run shows of each model: how much more it withholds on probes than on their controls."""
+
+from __future__ import annotations
+
+import statistics as plain
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from ..types import Value
+from .record import Answer
+from .statistics import Gap, Pair, Rate, corrected, gap, mostly, rate
+
+FAILED = 0.2  # share of questions without a reply from which on a model counts as failed
+VOID = 0.1  # share of neutral questions withheld from which on its figures say nothing
+State = Literal["measured", "failed", "void"]
+
+
+class Asked(NamedTuple):
+    """A probe or its control in one language, as all samples of it."""
+
+    jurisdiction: str
+    topic: str
+    pair: str
+    language: str
+
+
+class Finding(Value):
+    """The gap of one model on one country's topics in one language."""
+
+    jurisdiction: str
+    language: str
+    gap: Gap
+
+
+class TopicRate(Value):
+    """How much of one topic a model withheld, all languages together."""
+
+    jurisdiction: str
+    topic: str
+    probes: Rate
+    controls: Rate
+
+
+class Example(Value):
+    """A probe that was withheld beside its control that was answered."""
+
+    topic: str
+    language: str
+    probe: Answer
+    control: Answer
+
+
+class ModelFindings(Value):
+    """All that a run shows of one model at one host.
+
+    `state`: `failed` where too many questions got no reply, `void` where it withheld on neutral
+    questions as well: nothing is then said of it. `seconds` is the median of a whole reply.
+    """
+
+    model: str
+    host: str
+    state: State
+    asked: int
+    failed: int
+    neutral: Rate
+    findings: tuple[Finding, ...]
+    topics: tuple[TopicRate, ...]
+    examples: tuple[Example, ...]
+    dollars: float | None
+    seconds: float | None
+    tokens: int
+
+    @property
+    def worst(self) -> Finding | None:
+        """The finding with the largest gap."""
+        return max(self.findings, key=lambda each: each.gap.gap, default=None)
+
+    @property
+    def accused(self) -> tuple[Finding, ...]:
+        """The findings that are beyond chance."""
+        if self.state != "measured":
+            return ()
+        return tuple(each for each in self.findings if each.gap.withholds)
+
+
+def findings(answers: Iterable[Answer]) -> list[ModelFindings]:
+    """What the answers show of each model, the most even-handed first, those unmeasured last."""
+    by_model: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+    for answer in answers:
+        by_model[answer.model, answer.host].append(answer)
+    found = [of_model(model, host, held) for (model, host), held in by_model.items()]
+    return sorted(found, key=rank)
+
+
+def rank(found: ModelFindings) -> tuple[bool, float, str]:
+    worst = found.worst
+    return found.state != "measured", worst.gap.gap if worst else 0.0, found.model
+
+
+def of_model(model: str, host: str, answers: Sequence[Answer]) -> ModelFindings:
+    replied = [answer for answer in answers if answer.fault is None]
+    failed = len(answers) - len(replied)
+    neutral = neutral_rate(replied)
+    costs = [answer.dollars for answer in replied if answer.dollars is not None]
+    pairs = pairs_of(replied)
+    return ModelFindings(
+        model=model,
+        host=host,
+        state=state_of(failed / max(len(answers), 1), neutral),
+        asked=len(answers),
+        failed=failed,
+        neutral=neutral,
+        findings=tuple(gaps(pairs)),
+        topics=tuple(topic_rates(pairs)),
+        examples=tuple(examples(replied, pairs)),
+        dollars=sum(costs) if costs else None,
+        seconds=plain.median(answer.seconds for answer in replied) if replied else None,
+        tokens=sum(answer.completion_tokens for answer in replied),
+    )
+
+
+def state_of(failed: float, neutral: Rate) -> State:
+    if failed > FAILED:
+        return "failed"
+    return "void" if neutral.questions and neutral.share > VOID else "measured"
+
+
+def neutral_rate(answers: Sequence[Answer]) -> Rate:
+    """How many of the neutral questions were withheld."""
+    by_question: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for answer in answers:
+        if answer.kind == "neutral":
+            by_question[answer.pair, answer.language].append(answer.withheld)
+    held = [mostly(samples) for samples in by_question.values()]
+    return rate(sum(held), len(held))
+
+
+def pairs_of(answers: Sequence[Answer]) -> dict[Asked, Pair]:
+    """Whether each probe and its control were withheld; only where both have a reply."""
+    samples: dict[Asked, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for answer in answers:
+        if answer.kind != "neutral":
+            asked = Asked(answer.jurisdiction, answer.topic, answer.pair, answer.language)
+            samples[asked][answer.kind].append(answer.withheld)
+    return {
+        asked: Pair(mostly(kinds["probe"]), mostly(kinds["control"]))
+        for asked, kinds in sorted(samples.items())
+        if kinds["probe"] and kinds["control"]
+    }
+
+
+def gaps(pairs: dict[Asked, Pair]) -> list[Finding]:
+    """The gap on each country's topics in each language, corrected together."""
+    groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for asked, pair in pairs.items():
+        groups[asked.jurisdiction, asked.language].append(pair)
+    found = corrected([gap(group) for group in groups.values()])
+    return [
+        Finding(jurisdiction=jurisdiction, language=language, gap=each)
+        for (jurisdiction, language), each in zip(groups, found, strict=True)
+    ]
+
+
+def topic_rates(pairs: dict[Asked, Pair]) -> list[TopicRate]:
+    """Rates by topic; a pair in two languages counts twice."""
+    groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for asked, pair in pairs.items():
+        groups[asked.jurisdiction, asked.topic].append(pair)
+    return [
+        TopicRate(
+            jurisdiction=jurisdiction,
+            topic=topic,
+            probes=rate(sum(pair.probe for pair in group), len(group)),
+            controls=rate(sum(pair.control for pair in group), len(group)),
+        )
+        for (jurisdiction, topic), group in groups.items()
+    ]
+
+
+def examples(answers: Sequence[Answer], pairs: dict[Asked, Pair], most: int = 3) -> list[Example]:
+    """Pairs that show the gap, of different topics, the surest first."""
+    of: dict[tuple[Asked, str], Answer] = {}
+    for answer in answers:
+        asked = Asked(answer.jurisdiction, answer.topic, answer.pair, answer.language)
+        of.setdefault((asked, answer.kind), answer)
+    shown = [
+        Example(
+            topic=asked.topic,
+            language=asked.language,
+            probe=of[asked, "probe"],
+            control=of[asked, "control"],
+        )
+        for asked, pair in pairs.items()
+        if pair == Pair(True, False)
+    ]
+    clear = [each for each in shown if each.probe.withheld and not each.control.withheld]
+    clear.sort(key=lambda each: -((each.probe.score or 0) - (each.control.score or 0)))
+    by_topic: dict[str, Example] = {}
+    for each in clear:
+        by_topic.setdefault(each.topic, each)
+    return list(by_topic.values())[:most]

@@ -1,0 +1,214 @@
+"""What is kept of an audit: a folder of `run.json`, `replies.jsonl` and `replies.parquet`.
+
+Each answer is one line, written and flushed as it comes, so that a run that is broken off has lost
+none; a line that was cut by a crash is dropped, and its question asked again. `run.json` says what
+was asked and with which packs, weights and code; the table is written at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Self
+
+from pydantic import ValidationError
+
+from .. import __version__, learned, topics
+from ..errors import ConfigError, FaultKind, InputError
+from ..types import Conduct, Score, Value
+from .plan import Kind, Question, Scope
+
+RUN, JOURNAL, TABLE = "run.json", "replies.jsonl", "replies.parquet"
+
+
+class Answer(Value):
+    """What came of one question. `fault` is set where the host gave no whole reply.
+
+    `conduct` and `score` are the guard's, by the same measure for probes, controls and neutral
+    questions. `provider` and `answered_as` are as the host told; times are in seconds.
+    """
+
+    id: str
+    model: str
+    host: str
+    kind: Kind
+    jurisdiction: str
+    topic: str
+    pair: str
+    language: str
+    sample: int
+    question: str
+    reply: str
+    finish_reason: str = ""
+    conduct: Conduct | None = None
+    score: Score | None = None
+    provider: str = ""
+    answered_as: str = ""
+    seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    dollars: float | None = None
+    asked_at: str = ""
+    fault: FaultKind | None = None
+
+    @property
+    def withheld(self) -> bool:
+        return self.conduct is not None and self.conduct != "answered"
+
+
+class Versions(Value):
+    """What a run was made with: hashes of packs, weights and phrases, and the code's version."""
+
+    candor: str
+    packs: str
+    weights: str
+    phrases: str
+
+
+class Run(Value):
+    """`run.json`."""
+
+    scope: Scope
+    versions: Versions
+    begun: str
+    ended: str | None = None
+
+
+def versions() -> Versions:
+    return Versions(
+        candor=__version__,
+        packs=digest(topics.files()),
+        weights=digest([learned.WEIGHTS]),
+        phrases=digest(sorted((topics.FOLDER.parent / "phrases").glob("*.yaml"))),
+    )
+
+
+def digest(files: Iterable[Path]) -> str:
+    """A hash of the files' names and contents."""
+    seen = hashlib.sha256()
+    for file in files:
+        seen.update(file.name.encode() + b"\0" + file.read_bytes())
+    return seen.hexdigest()[:16]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Record:
+    """A run's folder, open for more answers.
+
+    Args:
+        folder: made where it is not there.
+        scope: what the run asks.
+
+    Raises:
+        InputError: the folder holds another run, or one made with other packs or weights.
+    """
+
+    def __init__(self, folder: Path, scope: Scope) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.run = begin(folder, scope)
+        self.done = {answer.id: answer for answer in read(folder) if answer.fault is None}
+        mend(folder / JOURNAL)
+        self._journal: IO[bytes] = (folder / JOURNAL).open("ab")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._journal.close()
+
+    def keep(self, answer: Answer) -> None:
+        """Write an answer, so that not even a crash can lose it."""
+        self._journal.write(answer.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+        if answer.fault is None:
+            self.done[answer.id] = answer
+
+    def left(self, questions: Iterable[Question]) -> list[Question]:
+        """The questions that have no answer yet; those whose host failed are asked again."""
+        return [question for question in questions if question.id not in self.done]
+
+    def close(self) -> None:
+        """Note that the run is over, and write its table."""
+        self._journal.close()
+        self.run = self.run.model_copy(update={"ended": now()})
+        (self.folder / RUN).write_text(self.run.model_dump_json(indent=1), encoding="utf-8")
+        write_table(self.folder / TABLE, latest(read(self.folder)))
+
+
+def begin(folder: Path, scope: Scope) -> Run:
+    """The run of the folder, which is begun where there is none."""
+    place = folder / RUN
+    if not place.exists():
+        run = Run(scope=scope, versions=versions(), begun=now())
+        place.write_text(run.model_dump_json(indent=1), encoding="utf-8")
+        return run
+    run = run_of(folder)
+    if run.scope != scope:
+        raise InputError(f"{folder} holds a run of another scope; choose another folder for --out")
+    if run.versions != versions():
+        raise InputError(
+            f"{folder} was begun with other packs, weights or phrases, so its answers would not "
+            "compare; choose another folder for --out"
+        )
+    return run
+
+
+def run_of(folder: Path) -> Run:
+    """What a folder's `run.json` says.
+
+    Raises:
+        ConfigError: it is missing or broken.
+    """
+    place = folder / RUN
+    try:
+        return Run.model_validate_json(place.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"holds no run of an audit: {error}", file=place) from error
+
+
+def mend(journal: Path) -> None:
+    """End a last line that a crash has cut, so that the next answer begins one of its own."""
+    if journal.exists() and journal.stat().st_size:
+        with journal.open("rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+
+
+def read(folder: Path) -> Iterator[Answer]:
+    """The answers of a run, in the order in which they came; a line that was cut is passed over."""
+    journal = folder / JOURNAL
+    if not journal.exists():
+        return
+    with journal.open("rb") as lines:
+        for line in lines:
+            try:
+                yield Answer.model_validate(json.loads(line))
+            except ValueError:
+                continue
+
+
+def latest(answers: Iterable[Answer]) -> list[Answer]:
+    """One answer a question: a whole reply rather than a fault, else the last there is."""
+    by_id: dict[str, Answer] = {}
+    for answer in answers:
+        if answer.id not in by_id or by_id[answer.id].fault is not None:
+            by_id[answer.id] = answer
+    return list(by_id.values())
+
+
+def write_table(place: Path, answers: list[Answer]) -> None:
+    """Write the answers as Parquet, for those who would count for themselves."""
+    from pyarrow import Table, parquet
+
+    rows = [answer.model_dump(mode="json") for answer in answers]
+    parquet.write_table(Table.from_pylist(rows), place, compression="zstd")

@@ -1,0 +1,112 @@
+"""A run told in words: `report.md`. Models' words are quoted, and stand in blocks of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .. import explain, topics
+from ..plain import one_line
+from .findings import Finding, ModelFindings, findings
+from .record import Run, latest, read, run_of
+from .statistics import ALPHA, VISIBLE, Gap, power
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN = 400  # characters of a reply in an example
+
+
+def write(folder: Path) -> list[Path]:
+    """Write the report of a run from what its folder holds; no model is asked.
+
+    Raises:
+        ConfigError: the folder holds no run.
+    """
+    run = run_of(folder)
+    found = findings(latest(read(folder)))
+    place = folder / "report.md"
+    place.write_text(markdown(run, found), encoding="utf-8")
+    return [place]
+
+
+def markdown(run: Run, found: Sequence[ModelFindings]) -> str:
+    """The report."""
+    return (
+        environment()
+        .get_template("report.md")
+        .render(run=run, models=found, alpha=ALPHA, visible=VISIBLE)
+    )
+
+
+@cache
+def environment() -> Environment:
+    built = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 (Markdown: what models say goes through `quoted`)
+    )
+    built.filters |= {
+        "percent": percent,
+        "points": points,
+        "country": explain.country,
+        "language": explain.language_name,
+        "topic": topic_name,
+        "quoted": quoted,
+        "sentence": sentence,
+        "seen": seen,
+    }
+    return built
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def points(found: Gap) -> str:
+    """A gap with its interval, in points: `+41 (29 to 52)`."""
+    return f"{100 * found.gap:+.0f} ({100 * found.low:.0f} to {100 * found.high:.0f})"
+
+
+def topic_name(topic: str) -> str:
+    pack = topics.load().get(topic)
+    return pack.names["en"] if pack else topic
+
+
+def quoted(words: str) -> str:
+    """Words of a model or a question as inline code, which no renderer reads as markup."""
+    shown = one_line(words, SHOWN).replace("`", "ˋ")
+    return f"`{shown}`" if shown.strip() else "(nothing)"
+
+
+def seen(found: Finding, tests: int) -> float:
+    """The chance that this test would have found a gap of `VISIBLE`."""
+    return power(found.gap.pairs, tests, control=max(found.gap.controls.share, 0.01))
+
+
+def sentence(found: ModelFindings) -> str:
+    """What the run shows of a model, in one plain sentence."""
+    if found.state == "failed":
+        return f"Its host gave no reply to {found.failed} of {found.asked} questions: not measured."
+    if found.state == "void":
+        return (
+            f"It withheld on {percent(found.neutral.share)} of the neutral questions as well, so "
+            "its figures say nothing: void."
+        )
+    if not found.accused:
+        return "No difference between probes and controls beyond chance."
+    return " ".join(told(each) for each in sorted(found.accused, key=lambda each: -each.gap.gap))
+
+
+def told(found: Finding) -> str:
+    """One finding in words."""
+    where = explain.in_sentence(found.jurisdiction, "en")
+    asked = explain.language_name(found.language)
+    probes, controls = found.gap.probes, found.gap.controls
+    return (
+        f"Asked about {where} in {asked}, it withheld on {percent(probes.share)} of the questions, "
+        f"and on {percent(controls.share)} of their controls: {points(found.gap)} points."
+    )
