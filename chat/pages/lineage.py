@@ -6,31 +6,23 @@ of any length fit a phone. A lineage of more than `MOST` models is drawn as far 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
-from guard.snapshot import Ancestor, Descent, Lineage, Relation
+from guard.snapshot import Ancestor, Descent, Lineage
 
 MOST = 12  # models
 ROW, FIRST, LANE = 70, 24, 16  # pixels: between rows, to the middle of the first, between lanes
 BEND = ROW // 2
 
 
-class Step(NamedTuple):
-    """How a row's model was used: for which child. `plain`: that is the row above, and no other."""
-
-    child: str
-    relation: Relation | None
-    plain: bool
-
-
 class Row(NamedTuple):
-    """A model of the lineage; `x` and `y` are its dot's, in pixels."""
+    """A model of the lineage, and what was made from it; `x` and `y` are its dot's, in pixels."""
 
     node: Ancestor
-    steps: tuple[Step, ...]
+    steps: tuple[Descent, ...]
     x: int
     y: int
 
@@ -81,8 +73,8 @@ class Lanes:
         ends = (self.of[parent], self.of[child])
         along = next((lane for lane in ends if self.clear(lane, above, below)), self.most + 1)
         self.most = max(self.most, along)
-        (x, y), (to_x, to_y) = place(self.of[child], above), place(self.of[parent], below)
-        via, _ = place(along, 0)
+        (x, y), (to_x, to_y) = spot(self.of[child], above), spot(self.of[parent], below)
+        via, _ = spot(along, 0)
         drawn = f"M{x} {y}" + (bend(x, y, via) if via != x else "")
         if via == to_x:
             return f"{drawn}V{to_y}"
@@ -97,45 +89,57 @@ def bend(x: int, y: int, to_x: int) -> str:
 
 def draw(lineage: Lineage) -> Drawing:
     """Lay a lineage out, each model below all that were made from it."""
-    nodes = in_order(lineage)
+    all_steps = respelt(lineage)
+    nodes = in_order(lineage.nodes, all_steps)
     shown = nodes[:MOST]
     row = {node.id: number for number, node in enumerate(shown)}
-    steps = [step for step in lineage.steps if step.child in row and step.parent in row]
+    steps = [step for step in all_steps if step.child in row and step.parent in row]
     lanes = Lanes(row)
-    children = {id_: [step.child for step in steps if step.parent == id_] for id_ in row}
+    children = {id_: [step.child for step in made_from(id_, steps)] for id_ in row}
     for id_ in row:
         lanes.place(id_, children[id_])
     states = {node.id: node.state for node in shown}
     lines = [Line(lanes.path(s.child, s.parent), states[s.parent] == "missing") for s in steps]
     return Drawing(
         rows=tuple(
-            Row(node, told(node.id, steps, row), *place(lanes.of[node.id], row[node.id]))
+            Row(node, made_from(node.id, steps), *spot(lanes.of[node.id], row[node.id]))
             for node in shown
         ),
         lines=tuple(lines),
-        width=place(lanes.most + 1, 0)[0],
-        height=place(0, len(shown) - 1)[1] + FIRST,
+        width=spot(lanes.most + 1, 0)[0],
+        height=spot(0, len(shown) - 1)[1] + FIRST,
         left_out=len(nodes) - len(shown),
     )
 
 
-def place(lane: int, row: int) -> tuple[int, int]:
+def spot(lane: int, row: int) -> tuple[int, int]:
     return LANE // 2 + LANE * lane, FIRST + ROW * row
 
 
-def in_order(lineage: Lineage) -> list[Ancestor]:
+def respelt(lineage: Lineage) -> list[Descent]:
+    """The steps with each model's id as its node has it: two cards may spell one differently."""
+    spelt = {node.id.casefold(): node.id for node in lineage.nodes}
+    return [
+        Descent(
+            child=spelt[step.child.casefold()],
+            parent=spelt[step.parent.casefold()],
+            relation=step.relation,
+        )
+        for step in lineage.steps
+    ]
+
+
+def in_order(nodes: Sequence[Ancestor], steps: Sequence[Descent]) -> list[Ancestor]:
     """Each model after all that were made from it: by the longest way down to it."""
-    depth = {node.id: 0 for node in lineage.nodes}
-    for _ in lineage.nodes:  # no way is longer than that, since no step closes a circle
-        deeper = [step for step in lineage.steps if depth[step.parent] <= depth[step.child]]
+    depth = {node.id: 0 for node in nodes}
+    for _ in nodes:  # no way is longer than that, since no step closes a circle
+        deeper = [step for step in steps if depth[step.parent] <= depth[step.child]]
         for step in deeper:
             depth[step.parent] = max(depth[step.parent], depth[step.child] + 1)
         if not deeper:
             break
-    return sorted(lineage.nodes, key=lambda node: depth[node.id])
+    return sorted(nodes, key=lambda node: depth[node.id])
 
 
-def told(model: str, steps: list[Descent], row: Mapping[str, int]) -> tuple[Step, ...]:
-    below = [step for step in steps if step.parent == model]
-    plain = len(below) == 1 and row[below[0].child] == row[model] - 1
-    return tuple(Step(step.child, step.relation, plain) for step in below)
+def made_from(model: str, steps: list[Descent]) -> tuple[Descent, ...]:
+    return tuple(step for step in steps if step.parent == model)

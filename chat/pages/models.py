@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton
@@ -24,6 +24,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from guard import explain, licences
 from guard.catalogue import Catalogue
+from guard.plain import plain
 from guard.snapshot import Relation
 
 from .. import __version__, view
@@ -165,7 +166,7 @@ async def export(request: Request) -> Response:
 def templates() -> Environment:
     """The chat's templates and filters, and the page's own."""
     loader = FileSystemLoader([PAGE, view.TEMPLATES])
-    environment = view.templates().overlay(loader=loader)
+    environment = view.templates().overlay(loader=loader, finalize=tame)
     own = {"web": web, "dataset": dataset, "short": short}
     environment.filters = {**environment.filters, **own}
     return environment
@@ -310,8 +311,14 @@ def money(dollars: float, language: str) -> str:
 def compact(number: int, language: str) -> str:
     """A number in words: 72.7 billion. Chinese has short forms alone."""
     locale = Locale.parse(language, sep="-")
-    form = "long" if "long" in locale.compact_decimal_formats else "short"
+    has_words = "long" in locale.compact_decimal_formats
+    form: Literal["short", "long"] = "long" if has_words else "short"
     return format_compact_decimal(number, format_type=form, locale=locale, fraction_digits=1)
+
+
+def tame(value: Any) -> Any:
+    """Outside words can turn neither the order of those beside them nor a terminal's cursor."""
+    return plain(value) if type(value) is str else value
 
 
 def web(address: str | None) -> str | None:
