@@ -121,6 +121,7 @@ for (const bar of bars) bar.addEventListener("click", () => toggle("origin", bar
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
   if (button) acts[button.dataset.act](button);
+  if (event.target.closest('a[href^="#"]')) setTimeout(toCard);  // once more where the address is the same
 });
 window.addEventListener("hashchange", toCard);
 window.addEventListener("popstate", () => { chosen = asked(); show(); });
