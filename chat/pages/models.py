@@ -28,7 +28,7 @@ from guard.plain import plain
 from guard.snapshot import Relation
 
 from .. import __version__, view
-from ..provenance import LARGE, MEDIUM, ModelProvenance, Part, Provenance, Serving, provenance
+from ..provenance import LARGE, MEDIUM, ModelProvenance, Part, Provenance, provenance
 from ..texts import accepted, texts
 from .lineage import Drawing, draw
 
@@ -192,7 +192,6 @@ def drawn(found: Provenance, language: str) -> str:
             refresh=REFRESH,
             said_by=Counter(card.model.hub.source for card in cards if card.model.hub),
             part=partial(part, say=say, language=language),
-            serving=partial(serving, say=say, language=language),
             day=partial(day, language=language),
             money=partial(money, language=language),
             compact=partial(compact, language=language),
@@ -288,11 +287,6 @@ def part(one: Part, say: Any, language: str) -> str:
         "judge": say.models_judge,
     }
     return str(named[one.kind])
-
-
-def serving(one: Serving, say: Any, language: str) -> str:
-    """The country of a provider's seat."""
-    return explain.country(one.origin, language) if one.origin else str(say.models_not_known)
 
 
 def day(when: date | str, language: str) -> str:

@@ -120,9 +120,10 @@ def test_a_card_says_where_a_model_comes_from(odd: Page) -> None:
 
 def test_providers_are_shown_with_seat_price_and_context(odd: Page) -> None:
     card = shown(odd).text["Qwen/Qwen2.5-72B-Instruct"]
-    assert re.search(r"Nebius .* Netherlands +\$0\.13 +\$0\.40 +131,072", card)
+    assert re.search(r"Nebius +🇳🇱 +Netherlands +\$0\.13 +\$0\.40 +131,072", card)
     assert re.search(r"Featherless AI +🇺🇸 +United States +– +– +–", card)
-    assert re.search(r"Together AI +not now", card)
+    assert re.search(r"Together AI +not now +🇺🇸 +United States", card)
+    assert re.search(r"nobody</b> +country not known +\$0\.039", card)
     assert "from $0.039 in, $0.0999 out, per million tokens" in card
 
 
