@@ -124,16 +124,16 @@ class ModelsPage:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.set: dict[str, str] = {}
+        self.pages: dict[str, str] = {}
 
     @cached_property
     def provenance(self) -> Provenance:
         return provenance(self.catalogue, datetime.now(UTC).date())
 
     def html(self, language: str) -> str:
-        if language not in self.set:
-            self.set[language] = drawn(self.provenance, language)
-        return self.set[language]
+        if language not in self.pages:
+            self.pages[language] = drawn(self.provenance, language)
+        return self.pages[language]
 
     def export(self) -> Provenance:
         return self.provenance.model_copy(update={"exported": datetime.now(UTC).date()})

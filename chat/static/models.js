@@ -103,9 +103,11 @@ const acts = {
   },
 };
 
+function named() { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } }
+
 // A link to a card that the filters hide shows it all the same.
 function toCard() {
-  const card = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const card = document.getElementById(named());
   if (!card?.matches(".model")) return;
   if (card.hidden) clear();
   card.scrollIntoView();
