@@ -22,6 +22,7 @@ from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
+from .pages import models as models_page
 from .pages.chat import HEAD, page, theme
 from .routes import Chat, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
@@ -56,6 +57,8 @@ def build(settings: Settings) -> FastAPI:
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.include_router(router)
+    app.state.models_page = models_page.ModelsPage(models)
+    app.include_router(models_page.router)
     app.add_exception_handler(NotFound, not_found)
     app.add_exception_handler(RequestValidationError, invalid)
     for error in UNREACHABLE:

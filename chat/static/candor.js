@@ -435,7 +435,7 @@ function walkCards(event) {
   if (!["ArrowDown", "ArrowUp", "Enter"].includes(event.key)) return;
   const cards = [...region("picker").querySelectorAll("li:not([hidden]) .card:not(:disabled)")];
   const at = cards.indexOf(document.activeElement);
-  if (event.key === "Enter") { if (at < 0 && cards.length) { event.preventDefault(); cards[0].click(); } return; }
+  if (event.key === "Enter") { if (at < 0 && cards.length && event.target.tagName !== "A") { event.preventDefault(); cards[0].click(); } return; }
   event.preventDefault();
   cards[(at + (event.key === "ArrowDown" ? 1 : cards.length - 1) + (at < 0 && event.key === "ArrowUp" ? 1 : 0)) % cards.length]?.focus();
 }

@@ -14,7 +14,7 @@ from guard.errors import FaultKind
 
 SCRIPT = Path(texts.__file__).parent / "static" / "candor.js"
 TEMPLATES = Path(texts.__file__).parent / "templates"
-PAGES = Path(texts.__file__).parent / "pages" / "chat"
+PAGES = Path(texts.__file__).parent / "pages"
 
 
 def flat(value: Any, name: str = "") -> dict[str, str]:
@@ -84,8 +84,8 @@ def test_every_fault_is_told_with_advice(language: str, kind: str) -> None:
 
 def test_every_text_is_used_and_none_is_missing() -> None:
     """Templates, pages, code and script name their texts; English has those and no more."""
-    html = [*TEMPLATES.glob("*.html"), *PAGES.glob("*.html")]
-    files = [SCRIPT, *html, *SCRIPT.parents[1].glob("*.py")]
+    html = [*TEMPLATES.glob("*.html"), *PAGES.rglob("*.html")]
+    files = [SCRIPT, *html, *SCRIPT.parents[1].glob("*.py"), *PAGES.glob("*.py")]
     source = "\n".join(path.read_text() for path in files)
     named = set(re.findall(r"\bsay\.([a-z_]+)", source))
     named |= set(re.findall(r'data-say(?:-\w+)?="([a-z_]+)"', source))
