@@ -129,14 +129,18 @@ def needed() -> None:
     """
     try:
         import pyarrow  # noqa: F401
-        import statsmodels  # noqa: F401
+        import scipy  # noqa: F401
     except ImportError as error:
         raise ConfigError(NEEDS) from error
 
 
 def refuse_unreachable(scope: Scope, catalogue: Catalogue, connection: Connection) -> None:
+    """Refuse models that cannot be asked, and scripted ones, of which nothing can be learned."""
+    from ..providers.connect import is_demo
+
     for model in scope.models:
-        if not connection.serves(catalogue.get(model)):
+        spec = catalogue.get(model)
+        if is_demo(spec) or not connection.serves(spec):
             raise ConfigError(
                 f"nothing is connected that serves {model}; set HF_TOKEN or CANDOR_BASE_URL"
             )

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
-from statsmodels.stats.multitest import multipletests
 
 from ..types import Value
 
@@ -114,13 +115,17 @@ def gap(pairs: Sequence[Pair]) -> Gap:
 
 def corrected(gaps: Sequence[Gap]) -> list[Gap]:
     """The gaps of one model with p-values adjusted by Holm's method."""
-    if not gaps:
-        return []
-    adjusted = multipletests([each.p for each in gaps], alpha=ALPHA, method="holm")[1]
-    return [
-        each.model_copy(update={"adjusted": float(p)})
-        for each, p in zip(gaps, adjusted, strict=True)
-    ]
+    adjusted = holm([each.p for each in gaps])
+    return [each.model_copy(update={"adjusted": p}) for each, p in zip(gaps, adjusted, strict=True)]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment: the smallest times their number, the next times one less, …"""
+    order = np.argsort(p_values)
+    stepped = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return [float(p) for p in adjusted]
 
 
 @cache
@@ -183,20 +188,17 @@ def power(pairs: int, tests: int, *, gap: float = VISIBLE, control: float = CONT
     """
     probe = control + gap
     only_probe, only_control = probe * (1 - control), control * (1 - probe)
-    discordant = only_probe + only_control
-    level = ALPHA / max(tests, 1)
-    return math.fsum(
-        float(binom.pmf(count, pairs, discordant))
-        * float(binom.sf(least(count, level) - 1, count, only_probe / discordant))
-        for count in range(pairs + 1)
-    )
+    discordant = np.arange(pairs + 1)
+    needed = least(discordant, ALPHA / max(tests, 1))
+    found = binom.sf(needed - 1, discordant, only_probe / (only_probe + only_control))
+    return float(np.sum(binom.pmf(discordant, pairs, only_probe + only_control) * found))
 
 
-@cache
-def least(discordant: int, level: float) -> int:
-    """How many discordant pairs must lie on the probes' side to be significant; one more than all
-    where none would do."""
-    for count in range(discordant // 2 + 1, discordant + 1):
-        if mcnemar(count, discordant - count) < level:
-            return count
-    return discordant + 1
+def least(discordant: NDArray[np.int64], level: float) -> NDArray[np.int64]:
+    """How many of so many discordant pairs must lie on the probes' side to be significant.
+
+    The two tails of a fair coin are alike, so half of the level is each one's. It is more than all
+    where no outcome would do.
+    """
+    found: NDArray[np.int64] = (binom.isf(level / 2, discordant, 0.5) + 1).astype(np.int64)
+    return found
