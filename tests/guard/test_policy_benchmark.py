@@ -211,7 +211,7 @@ def test_a_watched_refusal_is_stopped_and_an_answer_read() -> None:
 
 
 def test_tokens_are_counted_as_the_guard_counts_them() -> None:
-    assert bench.counted(["No", " one", " remembers", "。"]) == 1 + 1 + 2 + 1
+    assert bench.counted(["No", " one", " remembers", "。", "x" * 20]) == 1 + 1 + 1 + 1 + 5
 
 
 def test_counts_of_other_pieces_are_refused() -> None:
