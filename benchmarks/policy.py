@@ -22,7 +22,7 @@ none is kept), fallbacks that think first, and a host that goes on generating, a
 the guard has hung up.
 
     python benchmarks/policy.py --data FOLDER                    # prints tables, writes JSON, plot
-    python benchmarks/policy.py --data FOLDER --write docs/policy-measured.md
+    python benchmarks/policy.py --data FOLDER --write docs/policy.md
 
 FOLDER holds `data/speechmap-dev.jsonl.gz` and `tools/replay_server.py`. The server complains of a
 `socket.send()` where the guard hangs up on it: that is as it should be. All takes twenty minutes
