@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import explain, matching, topics, verdict
+from . import explain, topics, verdict
 from .asking import whole_reply, within
 from .errors import InputError, nearest
 from .exchange import SCANNED, Exchange
@@ -107,7 +107,7 @@ async def ask_control(
         said.text,
         said.thoughts,
         said.finish_reason,
-        topic=matching.match(matched.question),
+        hard=True,
     )
     held = verdict.judge(exchange)
     return ControlReply(
