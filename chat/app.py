@@ -20,6 +20,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 from gradio.oauth import attach_oauth
 
+from guard.audit.record import summary_of
 from guard.pipeline import Guard
 
 from .pages import models as models_page
@@ -37,10 +38,12 @@ def build(settings: Settings) -> FastAPI:
     """The whole app.
 
     Raises:
-        ConfigError: `models.yaml`, a topic pack or a setting is wrong; nothing is served then.
+        ConfigError: `models.yaml`, a topic pack, the audit's summary or a setting is wrong; nothing
+            is served then.
     """
     models = settings.catalogue()
     connection = settings.connection(models)
+    audit = summary_of(settings.audit) if settings.audit else None
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
 
     @asynccontextmanager
@@ -57,7 +60,7 @@ def build(settings: Settings) -> FastAPI:
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.include_router(router)
-    app.state.models_page = models_page.ModelsPage(models)
+    app.state.models_page = models_page.ModelsPage(models, audit)
     app.include_router(models_page.router)
     app.add_exception_handler(NotFound, not_found)
     app.add_exception_handler(RequestValidationError, invalid)

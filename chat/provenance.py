@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from guard import licences
+from guard.audit.record import Measured, Summary
 from guard.catalogue import Catalogue
 from guard.developers import Developer, developer_of
 from guard.licences import Licence
@@ -58,7 +59,8 @@ class ModelProvenance(Value):
     `spec` is its entry in `models.yaml` with the ancestors that the snapshot adds, without the
     address where it is reached. `origins` are the developer's country, then those of the lineage.
     `hub` is what the snapshot holds, None where it holds nothing. `open_data` is `yes` where the
-    card names training data. `permission` sums up the licence.
+    card names training data. `permission` sums up the licence. `audit` is what the last audit
+    shows of it at its own host.
     """
 
     spec: ModelSpec
@@ -72,30 +74,35 @@ class ModelProvenance(Value):
     size: Size
     open_data: OpenData
     providers: tuple[Serving, ...]
+    audit: Measured | None = None
 
 
 class Provenance(Value):
-    """The export. `taken` is the snapshot's day, `exported` the day of the export."""
+    """The export. `taken` is the snapshot's day, `exported` the day of the export, `audited` that
+    of the audit."""
 
     form: Literal["candor-provenance-1"] = Field(default="candor-provenance-1")
     exported: date
     taken: date | None
+    audited: date | None = None
     warnings: tuple[str, ...]
     models: tuple[ModelProvenance, ...]
 
 
-def provenance(catalogue: Catalogue, today: date) -> Provenance:
+def provenance(catalogue: Catalogue, today: date, audit: Summary | None = None) -> Provenance:
     """What is known of every model of the catalogue, in its order."""
     held = catalogue.snapshot
+    shown = {one.model: one for one in audit.models if not one.host} if audit else {}
     return Provenance(
         exported=today,
         taken=held.taken,
         warnings=held.warnings,
-        models=tuple(of_model(spec, catalogue) for spec in catalogue.models),
+        audited=date.fromisoformat(audit.begun[:10]) if audit else None,
+        models=tuple(of_model(spec, catalogue, shown.get(spec.id)) for spec in catalogue.models),
     )
 
 
-def of_model(spec: ModelSpec, catalogue: Catalogue) -> ModelProvenance:
+def of_model(spec: ModelSpec, catalogue: Catalogue, audit: Measured | None) -> ModelProvenance:
     hub = catalogue.snapshot.get(spec.id)
     licence = licences.of(spec.licence)
     return ModelProvenance(
@@ -110,6 +117,7 @@ def of_model(spec: ModelSpec, catalogue: Catalogue) -> ModelProvenance:
         size=size(hub.parameters if hub else None),
         open_data="yes" if hub and hub.datasets else "not stated",
         providers=tuple(serving(offer) for offer in hub.offers) if hub else (),
+        audit=audit,
     )
 
 

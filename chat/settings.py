@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
     data: Path = Field(default=ROOT / "data", alias="CANDOR_DATA")
     models: Path = Field(default=catalogue_file.FILE, alias="CANDOR_MODELS")
+    audit: Path | None = Field(default=None, alias="CANDOR_AUDIT")
     timeout: float = Field(default=60.0, alias="CANDOR_TIMEOUT", gt=0, le=3600)
     space_id: str | None = Field(default=None, alias="SPACE_ID")
     oauth_client_id: str | None = Field(default=None, alias="OAUTH_CLIENT_ID")

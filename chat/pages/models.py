@@ -23,6 +23,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 
 from guard import explain, licences
+from guard.audit.record import Summary
 from guard.catalogue import Catalogue
 from guard.plain import plain
 from guard.snapshot import Relation
@@ -122,13 +123,13 @@ class Group(NamedTuple):
 class ModelsPage:
     """The page in every language, each set once."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
+    def __init__(self, catalogue: Catalogue, audit: Summary | None = None) -> None:
+        self.catalogue, self.audit = catalogue, audit
         self.pages: dict[str, str] = {}
 
     @cached_property
     def provenance(self) -> Provenance:
-        return provenance(self.catalogue, datetime.now(UTC).date())
+        return provenance(self.catalogue, datetime.now(UTC).date(), self.audit)
 
     def html(self, language: str) -> str:
         if language not in self.pages:
@@ -200,6 +201,8 @@ def drawn(found: Provenance, language: str) -> str:
             kind=lambda name: getattr(say, KINDS[name]),
             access=lambda name: getattr(say, ACCESS[name]),
             in_language=partial(explain.in_language, language=language),
+            points=points,
+            spoken=partial(spoken, language=language),
         )
     )
 
@@ -308,6 +311,17 @@ def compact(number: int, language: str) -> str:
     has_words = "long" in locale.compact_decimal_formats
     form: Literal["short", "long"] = "long" if has_words else "short"
     return format_compact_decimal(number, format_type=form, locale=locale, fraction_digits=1)
+
+
+def points(share: float) -> str:
+    """A share as percentage points."""
+    return f"{100 * share:+.0f}"
+
+
+def spoken(tag: str, language: str) -> str:
+    """A language's name in the reader's."""
+    named = Locale.parse(tag, sep="-").get_display_name(Locale.parse(language, sep="-"))
+    return str(named or tag)
 
 
 def tame(value: Any) -> Any:

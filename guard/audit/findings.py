@@ -5,15 +5,14 @@ from __future__ import annotations
 import statistics as plain
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ..types import Value
-from .record import Answer
+from .record import Answer, Measured, MeasuredGap, State
 from .statistics import Gap, Pair, Rate, corrected, gap, mostly, rate
 
 FAILED = 0.2  # share of questions without a reply from which on a model counts as failed
 VOID = 0.1  # share of neutral questions withheld from which on its figures say nothing
-State = Literal["measured", "failed", "void"]
 
 
 class Asked(NamedTuple):
@@ -91,6 +90,24 @@ def findings(answers: Iterable[Answer]) -> list[ModelFindings]:
         by_model[answer.model, answer.host].append(answer)
     found = [of_model(model, host, held) for (model, host), held in by_model.items()]
     return sorted(found, key=rank)
+
+
+def measured(found: ModelFindings) -> Measured:
+    """The findings without what they rest on."""
+    gaps = tuple(
+        MeasuredGap(
+            jurisdiction=each.jurisdiction,
+            language=each.language,
+            pairs=each.gap.pairs,
+            gap=each.gap.gap,
+            low=each.gap.low,
+            high=each.gap.high,
+            withholds=each.gap.withholds,
+        )
+        for each in found.findings
+        if found.state == "measured"
+    )
+    return Measured(model=found.model, host=found.host, state=found.state, gaps=gaps)
 
 
 def rank(found: ModelFindings) -> tuple[bool, float, str]:

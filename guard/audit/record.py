@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 from pydantic import ValidationError
 
@@ -23,6 +23,8 @@ from ..types import Conduct, Score, Value
 from .plan import Kind, Question, Scope
 
 RUN, JOURNAL, TABLE = "run.json", "replies.jsonl", "replies.parquet"
+SUMMARY = "summary.json"
+State = Literal["measured", "failed", "void"]
 
 
 class Answer(Value):
@@ -58,6 +60,37 @@ class Answer(Value):
     @property
     def withheld(self) -> bool:
         return self.conduct is not None and self.conduct != "answered"
+
+
+class MeasuredGap(Value):
+    """How much more a model withheld on a country's topics than on their controls.
+
+    `gap`, `low` and `high` (95 %) are shares; `withholds`: it is beyond chance.
+    """
+
+    jurisdiction: str
+    language: str
+    pairs: int
+    gap: float
+    low: float
+    high: float
+    withholds: bool
+
+
+class Measured(Value):
+    """What a run shows of one model; no gaps where it failed or is void."""
+
+    model: str
+    host: str
+    state: State
+    gaps: tuple[MeasuredGap, ...] = ()
+
+
+class Summary(Value):
+    """`summary.json`: a run's findings, for programs without the audit's packages."""
+
+    begun: str
+    models: tuple[Measured, ...]
 
 
 class Versions(Value):
@@ -173,6 +206,20 @@ def run_of(folder: Path) -> Run:
         return Run.model_validate_json(place.read_bytes())
     except (OSError, ValidationError) as error:
         raise ConfigError(f"holds no run of an audit: {error}", file=place) from error
+
+
+def summary_of(folder: Path) -> Summary:
+    """A run's findings.
+
+    Raises:
+        ConfigError: they are missing or broken.
+    """
+    place = folder / SUMMARY
+    try:
+        return Summary.model_validate_json(place.read_bytes())
+    except (OSError, ValidationError) as error:
+        advice = f"run `python -m guard audit report {folder}` to write it"
+        raise ConfigError(f"holds no findings of an audit; {advice}", file=place) from error
 
 
 def mend(journal: Path) -> None:

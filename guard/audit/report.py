@@ -1,4 +1,4 @@
-"""A run told in words: `report.md`. Models' words are quoted, and stand in blocks of their own."""
+"""A run told in words, `report.md`, and in figures, `summary.json`; models' words are quoted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import explain, topics
 from ..plain import one_line
-from .findings import Finding, ModelFindings, findings
-from .record import Run, latest, read, run_of
+from .findings import Finding, ModelFindings, findings, measured
+from .record import SUMMARY, Run, Summary, latest, read, run_of
 from .statistics import ALPHA, VISIBLE, Gap, power
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -26,9 +26,14 @@ def write(folder: Path) -> list[Path]:
     """
     run = run_of(folder)
     found = findings(latest(read(folder)))
-    place = folder / "report.md"
-    place.write_text(markdown(run, found), encoding="utf-8")
-    return [place]
+    told = Summary(begun=run.begun, models=tuple(map(measured, found)))
+    written = {
+        folder / "report.md": markdown(run, found),
+        folder / SUMMARY: told.model_dump_json(indent=1),
+    }
+    for place, text in written.items():
+        place.write_text(text, encoding="utf-8")
+    return list(written)
 
 
 def markdown(run: Run, found: Sequence[ModelFindings]) -> str:

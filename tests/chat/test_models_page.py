@@ -21,7 +21,9 @@ from chat.pages.models import ModelsPage, compact, day, money
 from chat.provenance import Provenance
 from chat.settings import Settings
 from guard import catalogue
+from guard.audit.record import Summary, summary_of
 from guard.developers import developer_of
+from guard.errors import ConfigError
 
 ODD = Path(__file__).parents[1] / "data" / "models" / "models.yaml"
 SHIPPED = catalogue.load()
@@ -374,3 +376,48 @@ def test_the_page_is_set_once_a_language() -> None:
     shown = ModelsPage(SHIPPED)
     assert shown.html("de") is shown.html("de")
     assert shown.html("de") != shown.html("es")
+
+
+AUDITED = {
+    "begun": "2026-11-20T10:00:00+00:00",
+    "models": [
+        {
+            "model": "Qwen/Qwen2.5-72B-Instruct",
+            "host": "",
+            "state": "measured",
+            "gaps": [
+                {
+                    "jurisdiction": "CN",
+                    "language": "zh-Hans",
+                    "pairs": 154,
+                    "gap": 0.41,
+                    "low": 0.32,
+                    "high": 0.49,
+                    "withholds": True,
+                }
+            ],
+        },
+        {"model": "Qwen/Qwen2.5-72B-Instruct", "host": "other", "state": "failed"},
+        {"model": "Qwen/QwQ-32B", "host": "", "state": "void"},
+    ],
+}
+
+
+def test_the_last_audits_figures_stand_on_the_cards() -> None:
+    page = ModelsPage(SHIPPED, Summary.model_validate(AUDITED))
+    html = page.html("en")
+    assert re.search(r"Chinese \(Simplified.*?: <b>\+41</b> \(\+32 – \+49\) · beyond chance", html)
+    assert "Audit · November 20, 2026" in html
+    assert "Void: it withheld on neutral questions as well." in html
+    assert html.count("Not audited yet") == len(SHIPPED.models) - 2
+    exported = page.export()
+    assert str(exported.audited) == "2026-11-20"
+    assert [m.audit.state for m in exported.models if m.audit] == ["measured", "void"]
+
+
+@pytest.mark.parametrize("held", ["", "{", '{"begun": 3}'])
+def test_an_audit_without_findings_is_refused_at_the_start(tmp_path: Path, held: str) -> None:
+    if held:
+        (tmp_path / "summary.json").write_text(held)
+    with pytest.raises(ConfigError, match="audit report"):
+        summary_of(tmp_path)

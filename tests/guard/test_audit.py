@@ -34,7 +34,7 @@ from guard.audit import report, statistics
 from guard.audit.asking import GIVEN_UP, Audit, Progress
 from guard.audit.findings import ModelFindings, findings
 from guard.audit.plan import LOCAL, Question, Scope, neutral, plan
-from guard.audit.record import JOURNAL, TABLE, Answer, Record, latest, read
+from guard.audit.record import JOURNAL, TABLE, Answer, Record, latest, read, summary_of
 from guard.audit.statistics import Pair
 from guard.catalogue import Catalogue, GuardSettings
 from guard.errors import FaultKind, InputError, ProviderError
@@ -229,6 +229,9 @@ def test_the_table_holds_every_answer_and_the_report_needs_no_model(told: Path) 
     before = (told / "report.md").read_bytes()
     report.write(told)
     assert (told / "report.md").read_bytes() == before
+    summary = {one.model: one for one in summary_of(told).models}
+    assert [gap.withholds for gap in summary["m/one-country"].gaps].count(True) == 2
+    assert (summary["m/everything"].state, summary["m/everything"].gaps) == ("void", ())
 
 
 def test_what_a_model_says_does_not_become_our_markup(tmp_path: Path) -> None:
