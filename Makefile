@@ -1,5 +1,5 @@
-# make run · make test · make check · make lock · make benchmarks
-.PHONY: run test check browser-shots lock benchmarks clean
+# make run · make test · make check · make lock
+.PHONY: run test check lock clean
 PY := .venv/bin/python
 
 run: .venv/.run
