@@ -346,7 +346,7 @@ def test_neutral_questions_name_no_topic() -> None:
 
 
 def command(folder: Path, host: replies.Host, *more: str) -> subprocess.Popen[str]:
-    few = ["--topics", ",".join(TOPICS[:2]), "--samples", "1", "--concurrency", "2"]
+    few = ["--topics", TOPICS[0], "--languages", "en", "--samples", "1", "--concurrency", "2"]
     models = "Qwen/Qwen3-32B,mistralai/Mistral-Small-3.2-24B-Instruct-2506"
     return subprocess.Popen(
         [sys.executable, "-m", "guard", "audit", "--models", models, "--out", folder, *few, *more],

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard import catalogue
@@ -109,6 +109,7 @@ def lacking(file: dict[str, Any]) -> set[tuple[str, str]]:
     }
 
 
+@settings(max_examples=40)
 @given(file=files())
 def test_a_file_is_read_when_every_model_finds_an_independent_successor(
     file: dict[str, Any],
@@ -129,6 +130,7 @@ def test_a_file_is_read_when_every_model_finds_an_independent_successor(
     assert named == fit, "the error names just those that would do"
 
 
+@settings(max_examples=40)
 @given(file=files())
 def test_what_the_error_proposes_mends_that_place(file: dict[str, Any]) -> None:
     tried = set()
