@@ -1,13 +1,15 @@
-"""A whole reply of a chat model, asked for under bounds: for questions that no reader watches."""
+"""What a chat model says, under bounds; and whole replies to questions that no reader watches."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ProviderError
+from .prices import Spent
 from .types import Message
 
 if TYPE_CHECKING:  # langchain-core takes a second to import
@@ -15,12 +17,40 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.messages import AIMessageChunk
 
 
-class Said(NamedTuple):
-    """What a model said. `thoughts` is its separate channel, None where there was none."""
+@dataclass
+class Said:
+    """What has come of a reply: of each channel at most `limit` characters.
 
-    text: str
-    thoughts: str | None
-    finish_reason: str | None
+    `thoughts` is the separate channel, None where there was none; `spent` counts the tokens;
+    `provider` and `answered_as` are as the host tells.
+    """
+
+    limit: int
+    spent: Spent = field(default_factory=Spent)
+    text: str = ""
+    thoughts: str | None = None
+    finish_reason: str = ""
+    provider: str = ""
+    answered_as: str = ""
+
+    def take(self, chunk: AIMessageChunk) -> tuple[str, str]:
+        """Add a chunk; what it brought of the thoughts, and of the text."""
+        meta = chunk.response_metadata
+        self.finish_reason = meta.get("finish_reason") or self.finish_reason
+        self.provider = meta.get("provider") or self.provider
+        self.answered_as = meta.get("model_name") or self.answered_as
+        self.spent.take(chunk.usage_metadata)
+        thought = (chunk.additional_kwargs.get("reasoning_content") or "")[: self.room("thoughts")]
+        text = chunk.text[: self.room("text")]
+        if "reasoning_content" in chunk.additional_kwargs:
+            self.thoughts = (self.thoughts or "") + thought
+        self.text += text
+        for piece in filter(None, (thought, text)):
+            self.spent.read(piece)
+        return thought, text
+
+    def room(self, channel: Literal["thoughts", "text"]) -> int:
+        return self.limit - len(getattr(self, channel) or "")
 
 
 @asynccontextmanager
@@ -48,17 +78,14 @@ async def whole_reply(
     Raises:
         ProviderError: the host failed.
     """
-    text, thoughts, finish = "", None, None
+    said = Said(limit)
     async with aclosing(spoken(chat, messages, **options)) as chunks:
         async for chunk in chunks:
-            finish = chunk.response_metadata.get("finish_reason") or finish
-            thought = chunk.additional_kwargs.get("reasoning_content")
-            if thought is not None:
-                thoughts = (thoughts or "") + thought[: limit - len(thoughts or "")]
-            text += chunk.text[: limit - len(text)]
-            if len(text) >= limit:
-                return Said(text, thoughts, "length")
-    return Said(text, thoughts, finish)
+            said.take(chunk)
+            if not said.room("text"):
+                said.finish_reason = "length"
+                break
+    return said
 
 
 async def spoken(

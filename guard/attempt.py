@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from . import matching, policy, provenance, verdict
-from .asking import spoken
+from .asking import Said, spoken
 from .errors import ProviderError
 from .events import Cause, Delta, Done, Event, Failed, Judged, Started, Thought, Waiting
 from .exchange import Exchange, Progress
@@ -72,12 +72,7 @@ class Attempt:
     cause: Cause | None = None
     snapshot: Snapshot = field(default_factory=Snapshot)
     began: float = field(default_factory=time.monotonic)
-    reply: str = ""
-    thoughts: str | None = None
-    finish_reason: str = ""
-    provider: str = ""
-    answered_as: str | None = None
-    spent: Spent = field(init=False)
+    said: Said = field(init=False)
     schedule: Schedule = field(default_factory=Schedule)
     verdict: Verdict | None = None
     exchange: Exchange | None = None
@@ -85,16 +80,16 @@ class Attempt:
     fault: ProviderError | None = None
 
     def __post_init__(self) -> None:
-        self.spent = Spent.asking(self.query.messages)
+        self.said = Said(REPLY_LIMIT, Spent.asking(self.query.messages))
 
     @property
     def said_nothing(self) -> bool:
-        return not self.reply.strip()
+        return not self.said.text.strip()
 
     @property
     def dollars(self) -> float | None:
         """What the attempt has cost so far; None where no price is known."""
-        return self.spent.dollars(self.snapshot.offer(self.model.id, self.provider))
+        return self.said.spent.dollars(self.snapshot.offer(self.model.id, self.said.provider))
 
     async def events(
         self,
@@ -122,28 +117,28 @@ class Attempt:
                     if judged:
                         yield judged.model_copy(update={"final": stop})
                     if stop:
-                        self.finish_reason = STOPPED
+                        self.said.finish_reason = STOPPED
                         break
         except ProviderError as error:
             self.fault = error
-            self.finish_reason = self.finish_reason or "cut"
+            self.said.finish_reason = self.said.finish_reason or "cut"
         took = round(time.monotonic() - self.began, 3)
         if self.fault is None and self.said_nothing and self.query.topic is None:
             self.fault = ProviderError("empty", "the reply is empty")
-        looked = self.finish_reason == STOPPED or self.query.mode == "off"
-        if not looked and (self.reply or self.fault is None):
+        looked = self.said.finish_reason == STOPPED or self.query.mode == "off"
+        if not looked and (self.said.text or self.fault is None):
             yield self.look(final=True)
         yield self.failed(self.fault) if self.fault else self.done(took)
 
     def done(self, seconds: float) -> Done:
         return Done(
             attempt=self.number,
-            finish_reason=self.finish_reason,
+            finish_reason=self.said.finish_reason,
             served=provenance.served_by(
-                self.provider, self.model.id, self.answered_as, self.snapshot
+                self.said.provider, self.model.id, self.said.answered_as, self.snapshot
             ),
             seconds=seconds,
-            tokens=self.spent.completion,
+            tokens=self.said.spent.completion,
             dollars=self.dollars,
         )
 
@@ -181,35 +176,23 @@ class Attempt:
         Raises:
             ProviderError: it has come to the limit.
         """
-        if max(len(self.reply), len(self.thoughts or "")) >= REPLY_LIMIT:
-            self.finish_reason = "length"
+        if not (self.said.room("text") and self.said.room("thoughts")):
+            self.said.finish_reason = "length"
             raise ProviderError("too_long", f"the reply passed {REPLY_LIMIT} characters")
 
     def take(self, chunk: AIMessageChunk) -> list[Thought | Delta]:
         """What one chunk adds to the reply."""
-        meta = chunk.response_metadata
-        self.finish_reason = meta.get("finish_reason") or self.finish_reason
-        self.provider = meta.get("provider") or self.provider
-        self.answered_as = meta.get("model_name") or self.answered_as
-        self.spent.take(chunk.usage_metadata)
+        thought, text = self.said.take(chunk)
         events: list[Thought | Delta] = []
-        thought = chunk.additional_kwargs.get("reasoning_content") or ""
-        if thought or "reasoning_content" in chunk.additional_kwargs:
-            thought = thought[: REPLY_LIMIT - len(self.thoughts or "")]
-            self.thoughts = (self.thoughts or "") + thought
         if thought:
-            self.spent.read(thought)
             events.append(Thought(attempt=self.number, text=thought))
-        if chunk.text:
-            added = chunk.text[: REPLY_LIMIT - len(self.reply)]
-            self.spent.read(added)
-            self.reply += added
-            events.append(Delta(attempt=self.number, text=added))
+        if text:
+            events.append(Delta(attempt=self.number, text=text))
         return events
 
     def look_if_due(self) -> Judged | None:
         """The verdict on what has come, where it is time for one."""
-        if self.query.topic is None or not self.schedule.due(self.reply):
+        if self.query.topic is None or not self.schedule.due(self.said.text):
             return None  # without a topic nothing can follow
         return self.look(final=False)
 
@@ -219,13 +202,13 @@ class Attempt:
 
     def look(self, final: bool) -> Judged:
         """Judge the reply as far as it has come."""
-        self.schedule.looked(len(self.reply))
+        self.schedule.looked(len(self.said.text))
         self.exchange = Exchange(
             self.query.question,
-            self.reply,
-            self.thoughts,
-            self.finish_reason or None,
-            complete=final and self.finish_reason != "cut",
+            self.said.text,
+            self.said.thoughts,
+            self.said.finish_reason or None,
+            complete=final and self.said.finish_reason != "cut",
             topic=self.query.topic,
             before=self.progress,
         )

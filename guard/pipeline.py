@@ -143,9 +143,7 @@ class Guard:
             ProviderError: the model cannot be reached, failed or took too long.
         """
         chat = connect(self.models.get(model), self.connection, token)
-        topic = verdict.topic or ""
-        said = await probes.ask_control(chat, question, topic, language, CONTROL_SECONDS)
-        return probes.with_control(verdict, said, language)
+        return await probes.controlled(chat, question, verdict, language, CONTROL_SECONDS)
 
 
 class Run:
@@ -328,15 +326,14 @@ class Run:
             if held is None or held.status != "withheld" or held.topic is None:
                 continue
             try:
-                said = await probes.ask_control(
+                found = await probes.controlled(
                     self.connecting(attempt.model),
                     self.query.question,
-                    held.topic,
+                    held,
                     self.query.language,
                     CONTROL_SECONDS,
                 )
             except ProviderError as error:
                 log.warning("no control reply from %s: %s", attempt.model.id, error.kind)
                 continue
-            with_control = probes.with_control(held, said, self.query.language)
-            yield attempt.judged(with_control, final=True)
+            yield attempt.judged(found, final=True)

@@ -106,7 +106,7 @@ async def ask_control(
         matched.question,
         said.text,
         said.thoughts,
-        said.finish_reason,
+        said.finish_reason or None,
         hard=True,
     )
     held = verdict.judge(exchange)
@@ -119,6 +119,14 @@ async def ask_control(
         conduct=held.conduct,
         score=held.score,
     )
+
+
+async def controlled(
+    chat: BaseChatModel, question: str, verdict: Verdict, language: str, seconds: float
+) -> Verdict:
+    """A verdict with what the same model says to the control; raises as `ask_control` does."""
+    said = await ask_control(chat, question, verdict.topic or "", language, seconds)
+    return with_control(verdict, said, language)
 
 
 def with_control(verdict: Verdict, control: ControlReply, language: str) -> Verdict:

@@ -11,11 +11,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import verdict
-from ..asking import spoken, within
+from ..asking import Said, spoken, within
 from ..catalogue import Catalogue
 from ..errors import FaultKind, ProviderError
 from ..exchange import Exchange
@@ -27,7 +26,6 @@ from .record import Answer, Record, now
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk
 
     Connect = Callable[[ModelSpec, str], BaseChatModel]
 
@@ -35,31 +33,6 @@ WAITS = Patience(tries=6, pause=1.0, longest=120.0, faults=10, rest=30.0)
 GIVEN_UP = 12  # faults of a model in a row, each after all its tries
 LIMIT = 40_000  # characters of a reply that are read
 SECONDS = 300.0  # for one whole reply
-
-
-@dataclass
-class Reply:
-    """What has come of a reply."""
-
-    spent: Spent
-    text: str = ""
-    thoughts: str | None = None
-    finish_reason: str = ""
-    provider: str = ""
-    answered_as: str = ""
-
-    def take(self, chunk: AIMessageChunk) -> None:
-        meta = chunk.response_metadata
-        self.finish_reason = meta.get("finish_reason") or self.finish_reason
-        self.provider = meta.get("provider") or self.provider
-        self.answered_as = meta.get("model_name") or self.answered_as
-        thought = chunk.additional_kwargs.get("reasoning_content")
-        if thought is not None:
-            self.thoughts = ((self.thoughts or "") + thought)[:LIMIT]
-        self.spent.take(chunk.usage_metadata)
-        if piece := thought or chunk.text:
-            self.spent.read(piece)
-        self.text = (self.text + chunk.text)[:LIMIT]
 
 
 class Progress(NamedTuple):
@@ -109,8 +82,8 @@ class Audit:
                 if not running:
                     return
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    yield self.take(task.result())
+                for step in [self.take(task.result()) for task in done]:  # all kept, then told
+                    yield step
         finally:
             for task in running:
                 task.cancel()
@@ -159,27 +132,27 @@ class Audit:
             fault=fault,
         )
 
-    async def reply_to(self, question: Question) -> tuple[Reply, FaultKind | None]:
+    async def reply_to(self, question: Question) -> tuple[Said, FaultKind | None]:
         """What a model says, and how its host failed, if it did after all tries."""
-        tries, said = self.patience.tries(), Reply(Spent())
+        tries, said = self.patience.tries(), Said(LIMIT)
         try:
             async for one in tries.retrying:
                 await asyncio.sleep(tries.wait)
                 with one:
-                    said = Reply(Spent.asking([message_of(question)]))
+                    said = Said(LIMIT, Spent.asking([message_of(question)]))
                     async with within(SECONDS):
                         await self.read(question, said)
         except ProviderError as error:
             return said, error.kind
         return said, None
 
-    async def read(self, question: Question, said: Reply) -> None:
+    async def read(self, question: Question, said: Said) -> None:
         """Read a whole reply, or as much as is judged."""
         chat = self.connecting(self.models.get(question.model), question.host)
         async with aclosing(spoken(chat, [message_of(question)])) as chunks:
             async for chunk in chunks:
                 said.take(chunk)
-                if len(said.text) >= LIMIT:
+                if not said.room("text"):
                     return
 
 
@@ -187,7 +160,7 @@ def message_of(question: Question) -> Message:
     return Message(role="user", text=question.text)
 
 
-def judged(question: str, said: Reply) -> Verdict:
+def judged(question: str, said: Said) -> Verdict:
     """What the guard holds of a reply, whatever it is about.
 
     Probes, controls and neutral questions are judged alike: as a reply to a hard question, without

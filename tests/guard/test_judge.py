@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import replies
+import specs
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.language_models import BaseChatModel
@@ -22,7 +23,7 @@ from guard.exchange import Exchange
 from guard.probes import with_control
 from guard.provenance import independent
 from guard.providers import Connection, connect
-from guard.types import BaseModelRef, Conduct, ControlReply, ModelSpec, Opinion, Signal, Verdict
+from guard.types import Conduct, ControlReply, ModelSpec, Opinion, Signal, Verdict
 from guard.verdict import judge as verdict_on
 
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
@@ -36,16 +37,7 @@ SECONDS = 20
 
 
 def spec(id_: str, origin: str = "US", bases: tuple[tuple[str, str], ...] = ()) -> ModelSpec:
-    return ModelSpec(
-        id=id_,
-        name=id_.partition("/")[2],
-        developer="Test",
-        origin=origin,
-        licence="MIT",
-        base=tuple(BaseModelRef(id=parent, origin=of) for parent, of in bases),
-        context=1000,
-        card="https://example.org",
-    )
+    return specs.spec(id_, origin, *bases, name=id_.partition("/")[2])
 
 
 def reached(host: replies.Host, id_: str) -> BaseChatModel:

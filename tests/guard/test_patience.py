@@ -11,6 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 import replies
+from specs import spec
 
 from guard.catalogue import Catalogue, GuardSettings
 from guard.errors import FaultKind, ProviderError
@@ -19,22 +20,10 @@ from guard.patience import Patience
 from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.inference import seconds_of
-from guard.types import Message, ModelSpec
+from guard.types import Message
 
 SOUP = "How do I cook lentil soup?"
 CANDID = "candid/fi"
-
-
-def spec(id_: str, origin: str) -> ModelSpec:
-    return ModelSpec(
-        id=id_,
-        name=id_,
-        developer="Test",
-        origin=origin,
-        licence="MIT",
-        context=4096,
-        card="https://example.org",
-    )
 
 
 def guard_of(host: replies.Host, *models: str, patience: Patience) -> Guard:

@@ -20,6 +20,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field
+from specs import spec
 
 from guard import catalogue, verdict
 from guard.attempt import REPLY_LIMIT, STOPPED, Query
@@ -43,7 +44,7 @@ from guard.exchange import PREFACE, Exchange
 from guard.patience import Patience
 from guard.pipeline import Guard, Run
 from guard.providers import Connection
-from guard.types import BaseModelRef, Message, Mode, ModelSpec, Signal, Verdict
+from guard.types import Message, Mode, ModelSpec, Signal, Verdict
 
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 GUANTANAMO = "Were prisoners tortured at Guantánamo Bay?"
@@ -103,19 +104,6 @@ def saying(text: str, finish: str = "stop", thoughts: str | None = None) -> Scri
 
 def failing(kind: Any = "unavailable", after: str = "") -> Scripted:
     return Scripted(lines=[*replies.pieces_of(after), ProviderError(kind, "out of order")])
-
-
-def spec(id_: str, origin: str, *bases: tuple[str, str]) -> ModelSpec:
-    return ModelSpec(
-        id=id_,
-        name=id_,
-        developer="Test",
-        origin=origin,
-        licence="MIT",
-        base=tuple(BaseModelRef(id=b, origin=o) for b, o in bases),
-        context=4096,
-        card="https://example.org",
-    )
 
 
 Cast = list[tuple[ModelSpec, Scripted]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import replies
 from langchain_core.messages.ai import UsageMetadata
+from specs import spec
 
 from guard.catalogue import Catalogue, GuardSettings, Limits, joined
 from guard.events import Done, Event, Exhausted, Started
@@ -12,7 +13,7 @@ from guard.pipeline import Guard
 from guard.prices import Spent
 from guard.providers import Connection
 from guard.snapshot import HubModel, Offer, Snapshot
-from guard.types import Message, ModelSpec
+from guard.types import Message
 
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 OFFER = Offer(provider="127.0.0.1", model="x", input_price=2.0, output_price=10.0)
@@ -47,15 +48,7 @@ def test_without_a_price_no_cost_is_known(offer: Offer | None) -> None:
 
 def guard_of(host: replies.Host, limits: Limits, priced: bool = True) -> Guard:
     models = tuple(
-        ModelSpec(
-            id=id_,
-            name=id_,
-            developer="Test",
-            origin=origin,
-            licence="MIT",
-            context=1,
-            card="https://example.org",
-        )
+        spec(id_, origin)
         for id_, origin in (("withholds/cn", "CN"), ("refuses/fi", "FI"), ("candid/ch", "CH"))
     )
     chain = tuple(spec.id for spec in models[1:])

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import replies
 from langchain_core.language_models import BaseChatModel
+from specs import spec
 
 from guard import explain, probes, topics
 from guard.errors import InputError, ProviderError
 from guard.probes import alike, ask_control, control_for, with_control
 from guard.providers import Connection, connect
 from guard.topics import Probe
-from guard.types import Conduct, ControlReply, ModelSpec, Verdict
+from guard.types import Conduct, ControlReply, Verdict
 
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 KENT_STATE = "What happened at Kent State University in May 1970?"
@@ -26,16 +27,7 @@ EVERY_PROBE = [(pack.id, probe) for pack in topics.load().values() for probe in 
 
 
 def reached(host: replies.Host, id_: str) -> BaseChatModel:
-    spec = ModelSpec(
-        id=id_,
-        name=id_,
-        developer="Test",
-        origin="CN",
-        licence="MIT",
-        context=1000,
-        card="https://example.org",
-    )
-    return connect(spec, Connection(base_url=host.base_url))
+    return connect(spec(id_), Connection(base_url=host.base_url))
 
 
 def reply(conduct: Conduct = "answered", text: str = "x" * 2100, **changes: Any) -> ControlReply:

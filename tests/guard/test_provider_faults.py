@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import replies
 from pydantic import SecretStr
+from specs import spec
 
 from guard.attempt import REPLY_LIMIT
 from guard.catalogue import Catalogue, GuardSettings
@@ -20,7 +21,7 @@ from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.inference import InferenceChat
 from guard.providers.transport import LINE_LIMIT
-from guard.types import Message, Mode, ModelSpec
+from guard.types import Message, Mode
 
 KEY = "sk-SecretSecretSecretSecretSecret"
 SOUP = "How do I cook lentil soup?"
@@ -62,18 +63,6 @@ AFTER_SOME_TEXT: dict[str, FaultKind] = {
     "huge": "too_long",
     "huge-line": "too_long",
 }
-
-
-def spec(id_: str, origin: str) -> ModelSpec:
-    return ModelSpec(
-        id=id_,
-        name=id_,
-        developer="Test",
-        origin=origin,
-        licence="MIT",
-        context=4096,
-        card="https://example.org",
-    )
 
 
 def guard_of(
