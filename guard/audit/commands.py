@@ -219,11 +219,9 @@ def bar(total: int, before: int) -> Iterator[Callable[[Progress], None]]:
 def told(folder: Path) -> None:
     """Write the report, and say where it is and what it says of each model."""
     from . import report
-    from .findings import findings
-    from .record import latest, read
 
-    for place in report.write(folder):
-        typer.echo(f"{place}", err=True)
-    for found in findings(latest(read(folder))):
+    measured = report.write(folder)
+    typer.echo(folder / report.REPORT, err=True)
+    for found in measured:
         at = f" at {found.host}" if found.host else ""
         typer.echo(f"{found.model}{at}: {report.sentence(found)}")

@@ -15,11 +15,14 @@ from .record import SUMMARY, Run, Summary, latest, read, run_of
 from .statistics import ALPHA, VISIBLE, Gap, power
 
 TEMPLATES = Path(__file__).parent / "templates"
+REPORT = "report.md"
 SHOWN = 400  # characters of a reply in an example
 
 
-def write(folder: Path) -> list[Path]:
-    """Write the report of a run from what its folder holds; no model is asked.
+def write(folder: Path) -> list[ModelFindings]:
+    """Write the report of a run from what its folder holds, and hand back what it rests on.
+
+    No model is asked.
 
     Raises:
         ConfigError: the folder holds no run.
@@ -27,13 +30,9 @@ def write(folder: Path) -> list[Path]:
     run = run_of(folder)
     found = findings(latest(read(folder)))
     told = Summary(begun=run.begun, models=tuple(map(measured, found)))
-    written = {
-        folder / "report.md": markdown(run, found),
-        folder / SUMMARY: told.model_dump_json(indent=1),
-    }
-    for place, text in written.items():
-        place.write_text(text, encoding="utf-8")
-    return list(written)
+    (folder / REPORT).write_text(markdown(run, found), encoding="utf-8")
+    (folder / SUMMARY).write_text(told.model_dump_json(indent=1), encoding="utf-8")
+    return found
 
 
 def markdown(run: Run, found: Sequence[ModelFindings]) -> str:

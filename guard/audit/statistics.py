@@ -22,9 +22,7 @@ from scipy.stats import binom, binomtest
 
 from ..types import Value
 
-ALPHA = (
-    0.02  # for all tests of a model together; a fair one is accused half as often: one side counts
-)
+ALPHA = 0.02  # of all tests of a model; a fair one is accused half as often: one side counts
 CONFIDENCE = 0.95
 VISIBLE = 0.20  # the gap that a run should be able to see
 CONTROL_RATE = 0.03  # what is assumed of controls before a run
@@ -183,11 +181,13 @@ def power(pairs: int, tests: int, *, gap: float = VISIBLE, control: float = CONT
     Args:
         pairs: in one test.
         tests: of the model; the strictest level of Holm's method is reckoned with.
-        gap: that there is: `control + gap` of the probes are withheld.
+        gap: that there is: `control + gap` of the probes are withheld, all of them at most.
         control: share of controls withheld, independently of the probes.
     """
-    probe = control + gap
+    probe = min(control + gap, 1.0)
     only_probe, only_control = probe * (1 - control), control * (1 - probe)
+    if only_probe + only_control == 0:
+        return 0.0  # every probe and every control is withheld: there is no gap to see
     discordant = np.arange(pairs + 1)
     needed = least(discordant, ALPHA / max(tests, 1))
     found = binom.sf(needed - 1, discordant, only_probe / (only_probe + only_control))

@@ -28,6 +28,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pyarrow import parquet
+from specs import spec
 
 from guard import topics
 from guard.audit import report, statistics
@@ -99,18 +100,6 @@ class Scripted(BaseChatModel):
         yield ChatGenerationChunk(message=AIMessageChunk(content=said))
         ended = {"finish_reason": "stop", "provider": "test"}
         yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=ended))
-
-
-def spec(id_: str) -> ModelSpec:
-    return ModelSpec(
-        id=id_,
-        name=id_,
-        developer="Test",
-        origin="CN",
-        licence="MIT",
-        context=1,
-        card="https://example.org",
-    )
 
 
 def catalogue_of(*models: str) -> Catalogue:
@@ -218,6 +207,7 @@ def test_the_report_says_each_in_plain_words(told: Path) -> None:
     assert "No difference" in lines["- **m/nothing"]
     order = [written.index(f"**{model}**") for model in ("m/nothing", "m/one-country")]
     assert order == sorted(order), "the even-handed come first"
+    assert "nan" not in written.split("## Examples")[0].split("## By country")[1]
     assert any(said[:20] in written for said in REFUSAL.values()), "examples show what was said"
 
 
@@ -456,6 +446,11 @@ def test_the_power_is_what_a_simulation_finds(pairs: int, tests: int) -> None:
         ]
     )
     assert statistics.power(pairs, tests) == pytest.approx(found, abs=0.03)
+
+
+@pytest.mark.parametrize(("control", "seen"), [(1.0, 0.0), (0.9, 0.1)])
+def test_where_nearly_all_is_withheld_little_of_a_gap_is_left(control: float, seen: float) -> None:
+    assert 0 <= statistics.power(40, 2, control=control) <= seen
 
 
 @given(
