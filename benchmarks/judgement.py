@@ -8,7 +8,7 @@ topic match, rules and learned score together; a reply counts as withheld when i
 `answered`. The rules, the word lists and the topic packs are written by hand, with these questions
 in sight; the fit of the weights is not.
 
-    python benchmarks/judgement.py [--data PATH] [--out PATH] [--plots FOLDER] [--workers 2]
+    python benchmarks/judgement.py --data PATH [--out PATH] [--plots FOLDER] [--workers 2]
 
 Prints tables, and writes JSON, the wrong rows beside it, and the plots.
 """
@@ -97,16 +97,13 @@ class Judged(NamedTuple):
 def main() -> None:
     """Run both variants, print the tables and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument(
-        "--data", type=Path, default=ROOT.parent / "shared/data/speechmap-dev.jsonl.gz"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="speechmap-dev.jsonl.gz")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/judgement.json")
     parser.add_argument("--plots", type=Path, default=ROOT / "docs/judgement")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--variants", nargs="+", default=["by model", "by developer"])
     given = parser.parse_args()
-    with gzip.open(given.data, "rt", encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
+    records = records_of(given.data)
     columns = columns_of(records)
     topics = match_all(records)
     found = np.array([topics[r["question"]] is not None for r in records])
@@ -122,6 +119,12 @@ def main() -> None:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     document = {"data": given.data.name, "targets": TARGETS, **results}
     given.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def records_of(data: Path) -> list[dict[str, Any]]:
+    """The rows of the data, as they are."""
+    with gzip.open(data, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def columns_of(records: list[dict[str, Any]]) -> Columns:

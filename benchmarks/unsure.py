@@ -5,7 +5,7 @@ others are sent to a second model. A reply is wrong where the guard's side is no
 judges of the data; where those two differ, it is counted apart. A band is worth asking about where
 many are wrong and few replies lie.
 
-    python benchmarks/unsure.py [--data PATH] [--out PATH]
+    python benchmarks/unsure.py --data PATH [--out PATH]
 
 Prints two tables and writes JSON.
 """
@@ -13,7 +13,6 @@ Prints two tables and writes JSON.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
 from itertools import pairwise
@@ -31,6 +30,7 @@ from judgement import (
     columns_of,
     grouping,
     match_all,
+    records_of,
 )
 
 from guard import train, verdict
@@ -65,13 +65,10 @@ class Scored(NamedTuple):
 def main() -> None:
     """Score every row, print how often the guard is wrong by score, and write it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument(
-        "--data", type=Path, default=ROOT.parent / "shared/data/speechmap-dev.jsonl.gz"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="speechmap-dev.jsonl.gz")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/unsure.json")
     given = parser.parse_args()
-    with gzip.open(given.data, "rt", encoding="utf-8") as lines:
-        records = [json.loads(line) for line in lines]
+    records = records_of(given.data)
     columns = columns_of(records)
     scores = cross_validated(given.data, records, columns)
     there = ~np.isnan(scores)
