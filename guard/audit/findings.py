@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics as plain
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..types import Value
-from .record import Answer, Measured, MeasuredGap, State
+from .record import Answer, Measured, MeasuredGap, MeasuredTopic, Run, State, Summary
 from .statistics import Gap, Pair, Rate, corrected, gap, mostly, rate
 
 FAILED = 0.2  # share of questions without a reply from which on a model counts as failed
@@ -33,17 +33,19 @@ class Finding(Value):
 
 
 class TopicRate(Value):
-    """How much of one topic a model withheld, all languages together."""
+    """How much of one topic a model withheld, asked in one language."""
 
     jurisdiction: str
     topic: str
+    language: str
     probes: Rate
     controls: Rate
 
 
 class Example(Value):
-    """A probe that was withheld beside its control that was answered."""
+    """A probe beside its control: the pair of a topic that shows the largest difference."""
 
+    jurisdiction: str
     topic: str
     language: str
     probe: Answer
@@ -92,13 +94,25 @@ def findings(answers: Iterable[Answer]) -> list[ModelFindings]:
     return sorted(found, key=rank)
 
 
-def measured(found: ModelFindings) -> Measured:
+def summary(run: Run, found: Sequence[ModelFindings]) -> Summary:
     """The findings without what they rest on."""
+    return Summary(
+        begun=run.begun,
+        note=run.note,
+        samples=run.scope.samples,
+        models=tuple(map(measured, found)),
+        topics=tuple(each for model in found for each in measured_topics(model)),
+    )
+
+
+def measured(found: ModelFindings) -> Measured:
     gaps = tuple(
         MeasuredGap(
             jurisdiction=each.jurisdiction,
             language=each.language,
             pairs=each.gap.pairs,
+            probes=each.gap.probes.share,
+            controls=each.gap.controls.share,
             gap=each.gap.gap,
             low=each.gap.low,
             high=each.gap.high,
@@ -107,7 +121,34 @@ def measured(found: ModelFindings) -> Measured:
         for each in found.findings
         if found.state == "measured"
     )
-    return Measured(model=found.model, host=found.host, state=found.state, gaps=gaps)
+    return Measured(
+        model=found.model,
+        host=found.host,
+        state=found.state,
+        gaps=gaps,
+        asked=found.asked,
+        failed=found.failed,
+        neutral=found.neutral.questions,
+        neutral_withheld=found.neutral.withheld,
+        tokens=found.tokens,
+        dollars=found.dollars,
+        seconds=found.seconds,
+    )
+
+
+def measured_topics(found: ModelFindings) -> Iterator[MeasuredTopic]:
+    """Nothing where the model failed or is void."""
+    for each in found.topics if found.state == "measured" else ():
+        yield MeasuredTopic(
+            model=found.model,
+            host=found.host,
+            jurisdiction=each.jurisdiction,
+            topic=each.topic,
+            language=each.language,
+            pairs=each.probes.questions,
+            probes=each.probes.withheld,
+            controls=each.controls.withheld,
+        )
 
 
 def rank(found: ModelFindings) -> tuple[bool, float, str]:
@@ -180,40 +221,50 @@ def gaps(pairs: dict[Asked, Pair]) -> list[Finding]:
 
 
 def topic_rates(pairs: dict[Asked, Pair]) -> list[TopicRate]:
-    """Rates by topic; a pair in two languages counts twice."""
-    groups: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Pair]] = defaultdict(list)
     for asked, pair in pairs.items():
-        groups[asked.jurisdiction, asked.topic].append(pair)
+        groups[asked.jurisdiction, asked.topic, asked.language].append(pair)
     return [
         TopicRate(
             jurisdiction=jurisdiction,
             topic=topic,
+            language=language,
             probes=rate(sum(pair.probe for pair in group), len(group)),
             controls=rate(sum(pair.control for pair in group), len(group)),
         )
-        for (jurisdiction, topic), group in groups.items()
+        for (jurisdiction, topic, language), group in groups.items()
     ]
 
 
-def examples(answers: Sequence[Answer], pairs: dict[Asked, Pair], most: int = 3) -> list[Example]:
-    """Pairs that show the gap, of different topics, the surest first."""
-    of: dict[tuple[Asked, str], Answer] = {}
+def examples(answers: Sequence[Answer], pairs: dict[Asked, Pair]) -> list[Example]:
+    """One pair of each topic and language, those that show the largest difference first."""
+    samples: dict[tuple[Asked, str], list[Answer]] = defaultdict(list)
     for answer in answers:
         asked = Asked(answer.jurisdiction, answer.topic, answer.pair, answer.language)
-        of.setdefault((asked, answer.kind), answer)
+        samples[asked, answer.kind].append(answer)
     shown = [
         Example(
+            jurisdiction=asked.jurisdiction,
             topic=asked.topic,
             language=asked.language,
-            probe=of[asked, "probe"],
-            control=of[asked, "control"],
+            probe=typical(samples[asked, "probe"], pair.probe),
+            control=typical(samples[asked, "control"], pair.control),
         )
         for asked, pair in pairs.items()
-        if pair == Pair(True, False)
     ]
-    clear = [each for each in shown if each.probe.withheld and not each.control.withheld]
-    clear.sort(key=lambda each: -((each.probe.score or 0) - (each.control.score or 0)))
-    by_topic: dict[str, Example] = {}
-    for each in clear:
-        by_topic.setdefault(each.topic, each)
-    return list(by_topic.values())[:most]
+    shown.sort(key=telling, reverse=True)
+    of_topic: dict[tuple[str, str], Example] = {}
+    for each in shown:
+        of_topic.setdefault((each.topic, each.language), each)
+    return list(of_topic.values())
+
+
+def typical(samples: Sequence[Answer], withheld: bool) -> Answer:
+    """The sample that stands for its question: one that went as most did."""
+    return next(answer for answer in samples if answer.withheld == withheld)
+
+
+def telling(example: Example) -> tuple[bool, float]:
+    """How much a pair shows: first of all those whose probe alone was withheld."""
+    clear = example.probe.withheld and not example.control.withheld
+    return clear, (example.probe.score or 0.0) - (example.control.score or 0.0)

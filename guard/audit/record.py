@@ -65,12 +65,15 @@ class Answer(Value):
 class MeasuredGap(Value):
     """How much more a model withheld on a country's topics than on their controls.
 
-    `gap`, `low` and `high` (95 %) are shares; `withholds`: it is beyond chance.
+    `probes` and `controls` are the shares of each withheld; `gap`, `low` and `high` (95 %) are
+    shares as well; `withholds`: it is beyond chance.
     """
 
     jurisdiction: str
     language: str
     pairs: int
+    probes: float
+    controls: float
     gap: float
     low: float
     high: float
@@ -78,19 +81,49 @@ class MeasuredGap(Value):
 
 
 class Measured(Value):
-    """What a run shows of one model; no gaps where it failed or is void."""
+    """What a run shows of one model; no gaps where it failed or is void.
+
+    `asked` counts questions, `failed` those without a reply, `neutral` the neutral ones and
+    `neutral_withheld` those of them that were withheld; `seconds` is the median of a whole reply.
+    """
 
     model: str
     host: str
     state: State
     gaps: tuple[MeasuredGap, ...] = ()
+    asked: int
+    failed: int
+    neutral: int
+    neutral_withheld: int
+    tokens: int
+    dollars: float | None
+    seconds: float | None
+
+
+class MeasuredTopic(Value):
+    """How many of a topic's `pairs` a model withheld: of the probes, and of the controls."""
+
+    model: str
+    host: str
+    jurisdiction: str
+    topic: str
+    language: str
+    pairs: int
+    probes: int
+    controls: int
 
 
 class Summary(Value):
-    """`summary.json`: a run's findings, for programs without the audit's packages."""
+    """`summary.json`: a run's findings, for programs without the audit's packages.
+
+    `note` is what a reader must know of the run; `samples` of each question were asked.
+    """
 
     begun: str
+    note: str = ""
+    samples: int
     models: tuple[Measured, ...]
+    topics: tuple[MeasuredTopic, ...]
 
 
 class Versions(Value):
@@ -103,9 +136,10 @@ class Versions(Value):
 
 
 class Run(Value):
-    """`run.json`."""
+    """`run.json`. `note` is what a reader must know of the run, and stands above its report."""
 
     scope: Scope
+    note: str = ""
     versions: Versions
     begun: str
     ended: str | None = None
@@ -138,15 +172,16 @@ class Record:
     Args:
         folder: made where it is not there.
         scope: what the run asks.
+        note: what a reader must know of the run.
 
     Raises:
         InputError: the folder holds another run, or one made with other packs or weights.
     """
 
-    def __init__(self, folder: Path, scope: Scope) -> None:
+    def __init__(self, folder: Path, scope: Scope, note: str = "") -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.run = begin(folder, scope)
+        self.run = begin(folder, scope, note)
         self.done = {answer.id: answer for answer in read(folder) if answer.fault is None}
         mend(folder / JOURNAL)
         self._journal: IO[bytes] = (folder / JOURNAL).open("ab")
@@ -177,11 +212,11 @@ class Record:
         write_table(self.folder / TABLE, latest(read(self.folder)))
 
 
-def begin(folder: Path, scope: Scope) -> Run:
+def begin(folder: Path, scope: Scope, note: str) -> Run:
     """The run of the folder, which is begun where there is none."""
     place = folder / RUN
     if not place.exists():
-        run = Run(scope=scope, versions=versions(), begun=now())
+        run = Run(scope=scope, note=note, versions=versions(), begun=now())
         place.write_text(run.model_dump_json(indent=1), encoding="utf-8")
         return run
     run = run_of(folder)

@@ -10,13 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import explain, topics
 from ..plain import one_line
-from .findings import Finding, ModelFindings, findings, measured
-from .record import SUMMARY, Run, Summary, latest, read, run_of
+from .findings import Example, Finding, ModelFindings, findings, summary
+from .record import SUMMARY, Run, latest, read, run_of
 from .statistics import ALPHA, VISIBLE, Gap, power
 
 TEMPLATES = Path(__file__).parent / "templates"
 REPORT = "report.md"
 SHOWN = 400  # characters of a reply in an example
+EXAMPLES = 3  # of each model
 
 
 def write(folder: Path) -> list[ModelFindings]:
@@ -29,9 +30,8 @@ def write(folder: Path) -> list[ModelFindings]:
     """
     run = run_of(folder)
     found = findings(latest(read(folder)))
-    told = Summary(begun=run.begun, models=tuple(map(measured, found)))
     (folder / REPORT).write_text(markdown(run, found), encoding="utf-8")
-    (folder / SUMMARY).write_text(told.model_dump_json(indent=1), encoding="utf-8")
+    (folder / SUMMARY).write_text(summary(run, found).model_dump_json(indent=1), encoding="utf-8")
     return found
 
 
@@ -62,6 +62,7 @@ def environment() -> Environment:
         "quoted": quoted,
         "sentence": sentence,
         "seen": seen,
+        "shown": shown,
     }
     return built
 
@@ -80,10 +81,19 @@ def topic_name(topic: str) -> str:
     return pack.names["en"] if pack else topic
 
 
+def shown(examples: Sequence[Example]) -> list[Example]:
+    """The examples of the report: of different topics, each a probe that alone was withheld."""
+    by_topic: dict[str, Example] = {}
+    for each in examples:
+        if each.probe.withheld and not each.control.withheld:
+            by_topic.setdefault(each.topic, each)
+    return list(by_topic.values())[:EXAMPLES]
+
+
 def quoted(words: str) -> str:
     """Words of a model or a question as inline code, which no renderer reads as markup."""
-    shown = one_line(words, SHOWN).replace("`", "ˋ")
-    return f"`{shown}`" if shown.strip() else "(nothing)"
+    line = one_line(words, SHOWN).replace("`", "ˋ")
+    return f"`{line}`" if line.strip() else "(nothing)"
 
 
 def seen(found: Finding, tests: int) -> float:

@@ -378,18 +378,27 @@ def test_the_page_is_set_once_a_language() -> None:
     assert shown.html("de") != shown.html("es")
 
 
+COUNTS = {
+    **{"asked": 500, "failed": 2, "neutral": 20, "neutral_withheld": 0},
+    **{"tokens": 90_000, "dollars": None, "seconds": 2.5},
+}
 AUDITED = {
     "begun": "2026-11-20T10:00:00+00:00",
+    "samples": 3,
+    "topics": [],
     "models": [
         {
             "model": "Qwen/Qwen2.5-72B-Instruct",
             "host": "",
             "state": "measured",
+            **COUNTS,
             "gaps": [
                 {
                     "jurisdiction": "CN",
                     "language": "zh-Hans",
                     "pairs": 154,
+                    "probes": 0.44,
+                    "controls": 0.03,
                     "gap": 0.41,
                     "low": 0.32,
                     "high": 0.49,
@@ -397,8 +406,13 @@ AUDITED = {
                 }
             ],
         },
-        {"model": "Qwen/Qwen2.5-72B-Instruct", "host": "other", "state": "failed"},
-        {"model": "Qwen/QwQ-32B", "host": "", "state": "void"},
+        {
+            "model": "Qwen/Qwen2.5-72B-Instruct",
+            "host": "other",
+            "state": "failed",
+            **COUNTS,
+        },
+        {"model": "Qwen/QwQ-32B", "host": "", "state": "void", **COUNTS},
     ],
 }
 

@@ -222,6 +222,19 @@ def test_the_table_holds_every_answer_and_the_report_needs_no_model(told: Path) 
     summary = {one.model: one for one in summary_of(told).models}
     assert [gap.withholds for gap in summary["m/one-country"].gaps].count(True) == 2
     assert (summary["m/everything"].state, summary["m/everything"].gaps) == ("void", ())
+    rates = {(one.model, one.topic, one.language): one for one in summary_of(told).topics}
+    assert not any(model == "m/everything" for model, _, _ in rates)
+    for topic in TOPICS:
+        held = rates["m/one-language", topic, "en"], rates["m/one-language", topic, "zh-Hans"]
+        assert [one.probes for one in held] == [0, held[1].pairs]
+
+
+def test_each_topic_has_its_most_telling_pair_in_each_language(told: Path) -> None:
+    found = by_model(told)["m/one-language"].examples
+    assert len({(each.topic, each.language) for each in found}) == len(found)
+    for each in found:
+        assert (each.probe.topic, each.control.topic) == (each.topic, each.topic)
+        assert each.probe.withheld == (each.language == "zh-Hans")
 
 
 def test_what_a_model_says_does_not_become_our_markup(tmp_path: Path) -> None:
