@@ -8,7 +8,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..types import Value
-from .record import Answer, Measured, MeasuredGap, MeasuredTopic, Run, State, Summary
+from .record import (
+    EXAMPLE_LIMIT,
+    Answer,
+    Examples,
+    Measured,
+    MeasuredGap,
+    MeasuredTopic,
+    Run,
+    ShownAnswer,
+    ShownPair,
+    State,
+    Summary,
+)
 from .statistics import Gap, Pair, Rate, corrected, gap, mostly, rate
 
 FAILED = 0.2  # share of questions without a reply from which on a model counts as failed
@@ -151,6 +163,36 @@ def measured_topics(found: ModelFindings) -> Iterator[MeasuredTopic]:
         )
 
 
+def shown(found: Iterable[ModelFindings]) -> Examples:
+    """The examples as a reader sees them."""
+    return Examples(
+        pairs=tuple(
+            ShownPair(
+                model=model.model,
+                host=model.host,
+                jurisdiction=each.jurisdiction,
+                topic=each.topic,
+                language=each.language,
+                probe=shown_answer(each.probe),
+                control=shown_answer(each.control),
+            )
+            for model in found
+            if model.state == "measured"
+            for each in model.examples
+        )
+    )
+
+
+def shown_answer(answer: Answer) -> ShownAnswer:
+    return ShownAnswer(
+        question=answer.question,
+        reply=answer.reply[:EXAMPLE_LIMIT],
+        cut=len(answer.reply) > EXAMPLE_LIMIT,
+        conduct=answer.conduct,
+        provider=answer.provider,
+    )
+
+
 def rank(found: ModelFindings) -> tuple[bool, float, str]:
     worst = found.worst
     return found.state != "measured", worst.gap.gap if worst else 0.0, found.model
@@ -242,7 +284,7 @@ def examples(answers: Sequence[Answer], pairs: dict[Asked, Pair]) -> list[Exampl
     for answer in answers:
         asked = Asked(answer.jurisdiction, answer.topic, answer.pair, answer.language)
         samples[asked, answer.kind].append(answer)
-    shown = [
+    each_pair = [
         Example(
             jurisdiction=asked.jurisdiction,
             topic=asked.topic,
@@ -252,9 +294,9 @@ def examples(answers: Sequence[Answer], pairs: dict[Asked, Pair]) -> list[Exampl
         )
         for asked, pair in pairs.items()
     ]
-    shown.sort(key=telling, reverse=True)
+    each_pair.sort(key=telling, reverse=True)
     of_topic: dict[tuple[str, str], Example] = {}
-    for each in shown:
+    for each in each_pair:
         of_topic.setdefault((each.topic, each.language), each)
     return list(of_topic.values())
 

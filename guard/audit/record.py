@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,8 +23,10 @@ from ..types import Conduct, Score, Value
 from .plan import Kind, Question, Scope
 
 RUN, JOURNAL, TABLE = "run.json", "replies.jsonl", "replies.parquet"
-SUMMARY = "summary.json"
+SUMMARY, EXAMPLES = "summary.json", "examples.json"
+EXAMPLE_LIMIT = 4_000  # characters of a reply in an example
 State = Literal["measured", "failed", "void"]
+Told = TypeVar("Told", bound=Value)
 
 
 class Answer(Value):
@@ -124,6 +126,34 @@ class Summary(Value):
     samples: int
     models: tuple[Measured, ...]
     topics: tuple[MeasuredTopic, ...]
+
+
+class ShownAnswer(Value):
+    """An answer as an example shows it; `cut` where the reply is longer than `EXAMPLE_LIMIT`."""
+
+    question: str
+    reply: str
+    cut: bool
+    conduct: Conduct | None
+    provider: str
+
+
+class ShownPair(Value):
+    """The pair of a topic in one language that shows the largest difference."""
+
+    model: str
+    host: str
+    jurisdiction: str
+    topic: str
+    language: str
+    probe: ShownAnswer
+    control: ShownAnswer
+
+
+class Examples(Value):
+    """`examples.json`: for each model, topic and language one pair; those that show most first."""
+
+    pairs: tuple[ShownPair, ...]
 
 
 class Versions(Value):
@@ -249,11 +279,24 @@ def summary_of(folder: Path) -> Summary:
     Raises:
         ConfigError: they are missing or broken.
     """
-    place = folder / SUMMARY
+    return told(folder / SUMMARY, Summary)
+
+
+def examples_of(folder: Path) -> Examples:
+    """A run's examples; none where it keeps no replies.
+
+    Raises:
+        ConfigError: they are broken.
+    """
+    place = folder / EXAMPLES
+    return told(place, Examples) if place.exists() else Examples(pairs=())
+
+
+def told(place: Path, kind: type[Told]) -> Told:
     try:
-        return Summary.model_validate_json(place.read_bytes())
+        return kind.model_validate_json(place.read_bytes())
     except (OSError, ValidationError) as error:
-        advice = f"run `python -m guard audit report {folder}` to write it"
+        advice = f"run `python -m guard audit report {place.parent}` to write it"
         raise ConfigError(f"holds no findings of an audit; {advice}", file=place) from error
 
 

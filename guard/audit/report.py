@@ -10,14 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import explain, topics
 from ..plain import one_line
-from .findings import Example, Finding, ModelFindings, findings, summary
-from .record import SUMMARY, Run, latest, read, run_of
+from .findings import Example, Finding, ModelFindings, findings, shown, summary
+from .record import EXAMPLES, SUMMARY, Run, latest, read, run_of
 from .statistics import ALPHA, VISIBLE, Gap, power
 
 TEMPLATES = Path(__file__).parent / "templates"
 REPORT = "report.md"
 SHOWN = 400  # characters of a reply in an example
-EXAMPLES = 3  # of each model
+OF_EACH = 3  # examples of a model
 
 
 def write(folder: Path) -> list[ModelFindings]:
@@ -32,6 +32,7 @@ def write(folder: Path) -> list[ModelFindings]:
     found = findings(latest(read(folder)))
     (folder / REPORT).write_text(markdown(run, found), encoding="utf-8")
     (folder / SUMMARY).write_text(summary(run, found).model_dump_json(indent=1), encoding="utf-8")
+    (folder / EXAMPLES).write_text(shown(found).model_dump_json(), encoding="utf-8")
     return found
 
 
@@ -62,7 +63,7 @@ def environment() -> Environment:
         "quoted": quoted,
         "sentence": sentence,
         "seen": seen,
-        "shown": shown,
+        "clearest": clearest,
     }
     return built
 
@@ -81,13 +82,13 @@ def topic_name(topic: str) -> str:
     return pack.names["en"] if pack else topic
 
 
-def shown(examples: Sequence[Example]) -> list[Example]:
+def clearest(examples: Sequence[Example]) -> list[Example]:
     """The examples of the report: of different topics, each a probe that alone was withheld."""
     by_topic: dict[str, Example] = {}
     for each in examples:
         if each.probe.withheld and not each.control.withheld:
             by_topic.setdefault(each.topic, each)
-    return list(by_topic.values())[:EXAMPLES]
+    return list(by_topic.values())[:OF_EACH]
 
 
 def quoted(words: str) -> str:

@@ -35,7 +35,16 @@ from guard.audit import report, statistics
 from guard.audit.asking import GIVEN_UP, Audit, Progress
 from guard.audit.findings import ModelFindings, findings
 from guard.audit.plan import LOCAL, Question, Scope, neutral, plan
-from guard.audit.record import JOURNAL, TABLE, Answer, Record, latest, read, summary_of
+from guard.audit.record import (
+    JOURNAL,
+    TABLE,
+    Answer,
+    Record,
+    examples_of,
+    latest,
+    read,
+    summary_of,
+)
 from guard.audit.statistics import Pair
 from guard.catalogue import Catalogue, GuardSettings
 from guard.errors import FaultKind, InputError, ProviderError
@@ -235,6 +244,10 @@ def test_each_topic_has_its_most_telling_pair_in_each_language(told: Path) -> No
     for each in found:
         assert (each.probe.topic, each.control.topic) == (each.topic, each.topic)
         assert each.probe.withheld == (each.language == "zh-Hans")
+    kept = examples_of(told).pairs
+    assert len([pair for pair in kept if pair.model == "m/one-language"]) == len(found)
+    assert {pair.probe.conduct for pair in kept if pair.model == "m/nothing"} == {"answered"}
+    assert not [pair for pair in kept if pair.model in {"m/everything", "m/unsteady"}]
 
 
 def test_what_a_model_says_does_not_become_our_markup(tmp_path: Path) -> None:
