@@ -20,9 +20,9 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.staticfiles import StaticFiles
 from gradio.oauth import attach_oauth
 
-from guard.audit.record import summary_of
 from guard.pipeline import Guard
 
+from .pages import audit as audit_page
 from .pages import models as models_page
 from .pages.chat import HEAD, page, theme
 from .routes import Chat, invalid, not_found, router, unreachable
@@ -43,7 +43,7 @@ def build(settings: Settings) -> FastAPI:
     """
     models = settings.catalogue()
     connection = settings.connection(models)
-    audit = summary_of(settings.audit) if settings.audit else None
+    audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
 
     @asynccontextmanager
@@ -60,7 +60,9 @@ def build(settings: Settings) -> FastAPI:
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.include_router(router)
-    app.state.models_page = models_page.ModelsPage(models, audit)
+    app.state.audit_page = audit
+    app.include_router(audit_page.router)
+    app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
     app.include_router(models_page.router)
     app.add_exception_handler(NotFound, not_found)
     app.add_exception_handler(RequestValidationError, invalid)

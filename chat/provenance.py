@@ -97,7 +97,7 @@ def provenance(catalogue: Catalogue, today: date, audit: Summary | None = None) 
         exported=today,
         taken=held.taken,
         warnings=held.warnings,
-        audited=date.fromisoformat(audit.begun[:10]) if audit else None,
+        audited=audit.begun.date() if audit else None,
         models=tuple(of_model(spec, catalogue, shown.get(spec.id)) for spec in catalogue.models),
     )
 

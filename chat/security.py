@@ -49,7 +49,9 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self.headers)
+                held = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    held.setdefault(name, value)  # a stricter one of the route stays
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -104,6 +104,14 @@ def language_name(language: str) -> str:
     return str(locale_of(nearest_language(language, languages())).get_display_name(FALLBACK))
 
 
+def spoken(tag: str, language: str) -> str:
+    """A language's name in the reader's; the tag itself where it names none."""
+    try:
+        return str(Locale.parse(tag, sep="-").get_display_name(locale_of(language)) or tag)
+    except (UnknownLocaleError, ValueError):
+        return tag
+
+
 def number(count: int, language: str) -> str:
     """A whole number as a language writes it: `2,100`, `2.100`."""
     return str(format_decimal(count, locale=locale_of(nearest_language(language, languages()))))

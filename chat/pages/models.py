@@ -10,27 +10,27 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton
 from babel.numbers import format_compact_decimal, format_currency
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment
 
 from guard import explain, licences
 from guard.audit.record import Summary
 from guard.catalogue import Catalogue
-from guard.plain import plain
 from guard.snapshot import Relation
 
-from .. import __version__, view
+from .. import __version__
 from ..provenance import LARGE, MEDIUM, ModelProvenance, Part, Provenance, provenance
-from ..texts import accepted, texts
+from ..texts import texts
+from . import about
+from .about import answered, day, points
 from .lineage import Drawing, draw
 
 PAGE = Path(__file__).parent / "models"
@@ -121,10 +121,12 @@ class Group(NamedTuple):
 
 
 class ModelsPage:
-    """The page in every language, each set once."""
+    """The page in every language, each set once; `recorded`: the audit asked no host."""
 
-    def __init__(self, catalogue: Catalogue, audit: Summary | None = None) -> None:
-        self.catalogue, self.audit = catalogue, audit
+    def __init__(
+        self, catalogue: Catalogue, audit: Summary | None = None, recorded: bool = False
+    ) -> None:
+        self.catalogue, self.audit, self.recorded = catalogue, audit, recorded
         self.pages: dict[str, str] = {}
 
     @cached_property
@@ -133,7 +135,7 @@ class ModelsPage:
 
     def html(self, language: str) -> str:
         if language not in self.pages:
-            self.pages[language] = drawn(self.provenance, language)
+            self.pages[language] = drawn(self.provenance, language, self.recorded)
         return self.pages[language]
 
     def export(self) -> Provenance:
@@ -144,10 +146,7 @@ class ModelsPage:
 async def page(request: Request) -> HTMLResponse:
     """Where each model on offer comes from."""
     shown: ModelsPage = request.app.state.models_page
-    language = accepted(request.headers.get("accept-language", ""))
-    html = await asyncio.to_thread(shown.html, language)
-    headers = {"vary": "accept-language", "content-language": language, "cache-control": "no-cache"}
-    return HTMLResponse(html, headers=headers)
+    return await answered(request, shown.html)
 
 
 @router.get("/models.json", response_model=Provenance)
@@ -165,15 +164,10 @@ async def export(request: Request) -> Response:
 
 @cache
 def templates() -> Environment:
-    """The chat's templates and filters, and the page's own."""
-    loader = FileSystemLoader([PAGE, view.TEMPLATES])
-    environment = view.templates().overlay(loader=loader, finalize=tame)
-    own = {"web": web, "dataset": dataset, "short": short}
-    environment.filters = {**environment.filters, **own}
-    return environment
+    return about.templates(PAGE, web=web, dataset=dataset, short=short)
 
 
-def drawn(found: Provenance, language: str) -> str:
+def drawn(found: Provenance, language: str, recorded: bool) -> str:
     """The whole page."""
     say: Any = texts(language)
     cards = [card(model, language) for model in found.models]
@@ -185,6 +179,7 @@ def drawn(found: Provenance, language: str) -> str:
             say=say,
             version=__version__,
             found=found,
+            recorded=recorded,
             cards=cards,
             bars=bars(cards, language),
             groups=groups(cards, say, language),
@@ -202,7 +197,7 @@ def drawn(found: Provenance, language: str) -> str:
             access=lambda name: getattr(say, ACCESS[name]),
             in_language=partial(explain.in_language, language=language),
             points=points,
-            spoken=partial(spoken, language=language),
+            spoken=partial(explain.spoken, language=language),
         )
     )
 
@@ -292,14 +287,6 @@ def part(one: Part, say: Any, language: str) -> str:
     return str(named[one.kind])
 
 
-def day(when: date | str, language: str) -> str:
-    """A day, or a month where no day is known: `2025-03` is March 2025."""
-    locale = Locale.parse(language, sep="-")
-    if isinstance(when, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", when):
-        return format_skeleton("yMMMM", date.fromisoformat(f"{when}-01"), locale=locale)
-    return format_date(date.fromisoformat(str(when)), "long", locale=locale)
-
-
 def money(dollars: float, language: str) -> str:
     locale = Locale.parse(language, sep="-")
     return format_currency(dollars, "USD", locale=locale, decimal_quantization=False)
@@ -311,22 +298,6 @@ def compact(number: int, language: str) -> str:
     has_words = "long" in locale.compact_decimal_formats
     form: Literal["short", "long"] = "long" if has_words else "short"
     return format_compact_decimal(number, format_type=form, locale=locale, fraction_digits=1)
-
-
-def points(share: float) -> str:
-    """A share as percentage points."""
-    return f"{100 * share:+.0f}"
-
-
-def spoken(tag: str, language: str) -> str:
-    """A language's name in the reader's."""
-    named = Locale.parse(tag, sep="-").get_display_name(Locale.parse(language, sep="-"))
-    return str(named or tag)
-
-
-def tame(value: Any) -> Any:
-    """Outside words can turn neither the order of those beside them nor a terminal's cursor."""
-    return plain(value) if type(value) is str else value
 
 
 def web(address: str | None) -> str | None:

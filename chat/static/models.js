@@ -96,11 +96,6 @@ function clear() {
 
 const acts = {
   clear: (button) => { clear(); if (!button.checkVisibility() || button.disabled) region("count").closest("section").focus({ preventScroll: true }); },
-  theme: () => {
-    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    localStorage.setItem("candor-theme", theme);
-    document.documentElement.dataset.theme = theme;
-  },
 };
 
 function named() { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } }
@@ -122,14 +117,14 @@ form.addEventListener("submit", (event) => event.preventDefault());
 for (const bar of bars) bar.addEventListener("click", () => toggle("origin", bar.dataset.origin));
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
-  if (button) acts[button.dataset.act](button);
+  if (button) acts[button.dataset.act]?.(button);
   if (event.target.closest('a[href^="#"]')) setTimeout(toCard);  // once more where the address is the same
 });
 window.addEventListener("hashchange", toCard);
 window.addEventListener("popstate", () => { chosen = asked(); show(); });
 wide.addEventListener("change", lay);
 
-for (const element of [filter, ...all('footer [data-act="theme"]')]) element.hidden = false;
+filter.hidden = false;
 for (const bar of bars) bar.disabled = false;
 lay();
 show();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics as plain
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from ..types import Value
@@ -109,7 +110,7 @@ def findings(answers: Iterable[Answer]) -> list[ModelFindings]:
 def summary(run: Run, found: Sequence[ModelFindings]) -> Summary:
     """The findings without what they rest on."""
     return Summary(
-        begun=run.begun,
+        begun=datetime.fromisoformat(run.begun),
         note=run.note,
         samples=run.scope.samples,
         models=tuple(map(measured, found)),

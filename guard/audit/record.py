@@ -13,19 +13,22 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Literal, Self, TypeVar
+from typing import IO, Annotated, Literal, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from .. import __version__, learned, topics
 from ..errors import ConfigError, FaultKind, InputError
-from ..types import Conduct, Score, Value
+from ..types import Conduct, Country, Score, Value
 from .plan import Kind, Question, Scope
 
 RUN, JOURNAL, TABLE = "run.json", "replies.jsonl", "replies.parquet"
 SUMMARY, EXAMPLES = "summary.json", "examples.json"
 EXAMPLE_LIMIT = 4_000  # characters of a reply in an example
 State = Literal["measured", "failed", "void"]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+Difference = Annotated[float, Field(ge=-1, le=1)]  # of two shares
 Told = TypeVar("Told", bound=Value)
 
 
@@ -71,14 +74,14 @@ class MeasuredGap(Value):
     shares as well; `withholds`: it is beyond chance.
     """
 
-    jurisdiction: str
+    jurisdiction: Country
     language: str
-    pairs: int
-    probes: float
-    controls: float
-    gap: float
-    low: float
-    high: float
+    pairs: Count
+    probes: Score
+    controls: Score
+    gap: Difference
+    low: Difference
+    high: Difference
     withholds: bool
 
 
@@ -93,13 +96,13 @@ class Measured(Value):
     host: str
     state: State
     gaps: tuple[MeasuredGap, ...] = ()
-    asked: int
-    failed: int
-    neutral: int
-    neutral_withheld: int
-    tokens: int
-    dollars: float | None
-    seconds: float | None
+    asked: Count
+    failed: Count
+    neutral: Count
+    neutral_withheld: Count
+    tokens: Count
+    dollars: Amount | None
+    seconds: Amount | None
 
 
 class MeasuredTopic(Value):
@@ -107,12 +110,12 @@ class MeasuredTopic(Value):
 
     model: str
     host: str
-    jurisdiction: str
+    jurisdiction: Country
     topic: str
     language: str
-    pairs: int
-    probes: int
-    controls: int
+    pairs: Count
+    probes: Count
+    controls: Count
 
 
 class Summary(Value):
@@ -121,9 +124,9 @@ class Summary(Value):
     `note` is what a reader must know of the run; `samples` of each question were asked.
     """
 
-    begun: str
+    begun: AwareDatetime
     note: str = ""
-    samples: int
+    samples: Count
     models: tuple[Measured, ...]
     topics: tuple[MeasuredTopic, ...]
 
@@ -143,7 +146,7 @@ class ShownPair(Value):
 
     model: str
     host: str
-    jurisdiction: str
+    jurisdiction: Country
     topic: str
     language: str
     probe: ShownAnswer

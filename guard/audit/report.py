@@ -58,7 +58,7 @@ def environment() -> Environment:
         "percent": percent,
         "points": points,
         "country": explain.country,
-        "language": explain.language_name,
+        "language": language_name,
         "topic": topic_name,
         "quoted": quoted,
         "sentence": sentence,
@@ -75,6 +75,10 @@ def percent(share: float) -> str:
 def points(found: Gap) -> str:
     """A gap with its interval, in points: `+41 (29 to 52)`."""
     return f"{100 * found.gap:+.0f} ({100 * found.low:.0f} to {100 * found.high:.0f})"
+
+
+def language_name(tag: str) -> str:
+    return explain.spoken(tag, "en")
 
 
 def topic_name(topic: str) -> str:
@@ -119,7 +123,7 @@ def sentence(found: ModelFindings) -> str:
 def told(found: Finding) -> str:
     """One finding in words."""
     where = explain.in_sentence(found.jurisdiction, "en")
-    asked = explain.language_name(found.language)
+    asked = language_name(found.language)
     probes, controls = found.gap.probes, found.gap.controls
     return (
         f"Asked about {where} in {asked}, it withheld on {percent(probes.share)} of the questions, "

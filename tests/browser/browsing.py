@@ -36,6 +36,12 @@ TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 PLAIN = "How do I make lentil soup?"
 CANDID = "Mistral"  # part of the name of a model that answers
 
+ALL_OPENED = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+WIDER = """() => [...document.querySelectorAll('body *')]
+    .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+    .filter((one) => !one.closest('.wide, .graph, .skip, .only-read'))
+    .map((one) => one.outerHTML.slice(0, 120))"""
+
 expect.set_options(timeout=PATIENCE)
 
 
@@ -171,3 +177,14 @@ def fits(page: Page) -> None:
     column = page.locator(".scroll")
     assert column.evaluate("element => element.scrollWidth <= element.clientWidth")
     assert page.locator("#candor").evaluate("element => element.scrollWidth <= innerWidth")
+
+
+def beside(window: Window, path: str = "/models") -> Page:
+    """A page beside the chat, once its script has come to the filters."""
+    page = window.context.new_page()
+    page.on("console", window.note_console)
+    page.on("pageerror", lambda error: window.wrong.append(f"error on the page: {error}"))
+    page.on("request", window.note_request)
+    page.goto(window.origin + path)
+    expect(page.locator(".filter")).to_be_visible()
+    return page

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 import replies
 import said
+from audits import LLAMA, ODD, QWEN, made, withholds
 from browsing import Visit, Window, chromium, go, window
 from playwright.sync_api import Browser, Page, sync_playwright
-from serving import Server
+from serving import ROOT, Server
+
+from guard.audit.plan import Scope
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +62,18 @@ def demo(started: dict[str, Server]) -> Server:
 def hosted(started: dict[str, Server]) -> Server:
     """The app in front of `tests/replies.py`."""
     return started["hosted"].ready()
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app with every shape of a lineage, an audit, and what the hostile might say."""
+    scope = Scope(models=(LLAMA, QWEN, ODD), jurisdictions=("CN", "EU"), samples=1)
+    run = made(tmp_path_factory.mktemp("run"), scope, withholds)
+    models = ROOT / "tests" / "data" / "models" / "models.yaml"
+    held = {"CANDOR_MODELS": str(models), "CANDOR_AUDIT": str(run)}
+    server = Server(tmp_path_factory.mktemp("odd"), **held)
+    yield server.start().ready()
+    server.end()
 
 
 @pytest.fixture(scope="module")

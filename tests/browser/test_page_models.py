@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from browsing import PHONE, WIDE, Visit, Window, answered, go
+from browsing import ALL_OPENED, PHONE, WIDE, WIDER, Visit, answered, beside, go
 from playwright.sync_api import Locator, Page, expect
-from serving import ROOT, Server
+from serving import Server
 from test_page_access import CONTRAST, NAMELESS
 
-ODD = ROOT / "tests" / "data" / "models" / "models.yaml"
 SHIPPED = 27
-OPENED = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
-WIDER = """() => [...document.querySelectorAll('body *')]
-    .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
-    .filter((one) => !one.closest('.wide, .graph, .skip, .only-read'))
-    .map((one) => one.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture(scope="session")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app with every shape of a lineage, and what a hostile Hub might say."""
-    server = Server(tmp_path_factory.mktemp("odd"), CANDOR_MODELS=str(ODD))
-    yield server.start().ready()
-    server.end()
-
-
-def opened(window: Window, path: str = "/models") -> Page:
-    """The page, once its script has come to the filters."""
-    page = window.context.new_page()
-    page.on("console", window.note_console)
-    page.on("pageerror", lambda error: window.wrong.append(f"error on the page: {error}"))
-    page.on("request", window.note_request)
-    page.goto(window.origin + path)
-    expect(page.locator(".filter")).to_be_visible()
-    return page
 
 
 def count(page: Page) -> Locator:
@@ -48,7 +22,7 @@ def cards(page: Page) -> Locator:
 
 
 def test_a_bar_filters_by_origin(visit: Visit, demo: Server) -> None:
-    page = opened(visit(demo))
+    page = beside(visit(demo))
     expect(cards(page)).to_have_count(SHIPPED)
     expect(count(page)).to_have_text(str(SHIPPED))
     china = page.get_by_role("button", name="China")
@@ -65,7 +39,7 @@ def test_a_bar_filters_by_origin(visit: Visit, demo: Server) -> None:
 
 
 def test_filters_meet_and_say_how_many_would_fit(visit: Visit, demo: Server) -> None:
-    page = opened(visit(demo))
+    page = beside(visit(demo))
     page.get_by_label("Made from a model of another country").check()
     expect(cards(page)).to_have_count(5)
     expect(page.get_by_role("button", name="China").locator("[data-count]")).to_have_text("1")
@@ -79,7 +53,7 @@ def test_filters_meet_and_say_how_many_would_fit(visit: Visit, demo: Server) -> 
 
 
 def test_words_are_searched_for(visit: Visit, demo: Server) -> None:
-    page = opened(visit(demo))
+    page = beside(visit(demo))
     box = page.get_by_role("searchbox")
     box.fill("deepseek france")
     expect(page.get_by_text("No model fits.")).to_be_visible()
@@ -96,7 +70,7 @@ def test_words_are_searched_for(visit: Visit, demo: Server) -> None:
 
 def test_an_address_keeps_the_choice(visit: Visit, demo: Server) -> None:
     window = visit(demo)
-    page = opened(window, "/models?origin=US&origin=CN&size=large&licence=open&q=r1")
+    page = beside(window, "/models?origin=US&origin=CN&size=large&licence=open&q=r1")
     for box in ("Large, over 100 billion", "Open source (OSI)"):
         expect(page.get_by_label(box)).to_be_checked()
     expect(page.get_by_role("searchbox")).to_have_value("r1")
@@ -116,13 +90,13 @@ def test_an_address_keeps_the_choice(visit: Visit, demo: Server) -> None:
 def test_what_an_address_asks_for_and_nobody_offers_is_passed_over(
     visit: Visit, demo: Server
 ) -> None:
-    page = opened(visit(demo), "/models?origin=XX&size=<script>&licence=&q=%20#%")
+    page = beside(visit(demo), "/models?origin=XX&size=<script>&licence=&q=%20#%")
     expect(cards(page)).to_have_count(SHIPPED)
 
 
 def test_a_link_to_a_card_shows_it_whatever_the_filters(visit: Visit, demo: Server) -> None:
     window = visit(demo)
-    page = opened(window, "/models?origin=CH#deepseek-ai/DeepSeek-R1")
+    page = beside(window, "/models?origin=CH#deepseek-ai/DeepSeek-R1")
     card = page.locator('[id="deepseek-ai/DeepSeek-R1"]')
     expect(card).to_be_in_viewport()
     expect(card).to_be_focused()
@@ -134,7 +108,7 @@ def test_a_link_to_a_card_shows_it_whatever_the_filters(visit: Visit, demo: Serv
 
 
 def test_the_keyboard_is_enough(visit: Visit, demo: Server) -> None:
-    page = opened(visit(demo))
+    page = beside(visit(demo))
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to the models")
     expect(skip).to_be_focused()
@@ -165,7 +139,7 @@ def test_without_a_script_all_models_are_there(visit: Visit, demo: Server) -> No
 
 def test_the_readers_theme_holds_on_both_pages(visit: Visit, demo: Server) -> None:
     window = visit(demo)
-    page = opened(window)
+    page = beside(window)
     root = page.locator("html")
     expect(root).to_have_attribute("data-theme", "light")
     page.get_by_role("button", name="Light or dark").click()
@@ -195,20 +169,20 @@ def test_the_chat_leads_there_and_back(visit: Visit, hosted: Server) -> None:
 def test_nothing_is_wider_than_the_screen(
     visit: Visit, odd: Server, size: tuple[int, int], language: str
 ) -> None:
-    page = opened(visit(odd, size=size, language=language))
-    page.evaluate(OPENED)
+    page = beside(visit(odd, size=size, language=language))
+    page.evaluate(ALL_OPENED)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(WIDER) == []
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_words_stand_out_and_controls_have_names(visit: Visit, odd: Server, dark: bool) -> None:
-    page = opened(visit(odd, dark=dark), f"/models?origin=CN#{'Qwen/Qwen2.5-72B-Instruct'}")
+    page = beside(visit(odd, dark=dark), f"/models?origin=CN#{'Qwen/Qwen2.5-72B-Instruct'}")
     contrast, nameless = (code.replace("#candor", "#about") for code in (CONTRAST, NAMELESS))
     assert page.locator("#about *").count() > 300
     assert page.evaluate(contrast) == []
     page.get_by_role("button", name="China").click()
-    page.evaluate(OPENED)
+    page.evaluate(ALL_OPENED)
     assert page.evaluate(contrast) == []
     assert page.evaluate(nameless) == []
     for table in page.get_by_role("table").all():
@@ -216,7 +190,7 @@ def test_words_stand_out_and_controls_have_names(visit: Visit, odd: Server, dark
 
 
 def test_a_phone_folds_the_filters(visit: Visit, demo: Server) -> None:
-    page = opened(visit(demo, size=PHONE))
+    page = beside(visit(demo, size=PHONE))
     box = page.get_by_role("searchbox")
     expect(box).to_be_hidden()
     page.get_by_text("Filter", exact=True).click()
@@ -229,8 +203,8 @@ def test_a_phone_folds_the_filters(visit: Visit, demo: Server) -> None:
 
 
 def test_hostile_words_do_nothing(visit: Visit, odd: Server) -> None:
-    page = opened(visit(odd))
-    page.evaluate(OPENED)
+    page = beside(visit(odd))
+    page.evaluate(ALL_OPENED)
     expect(page.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
     expect(page.locator("main img")).to_have_count(0)
     expect(page.get_by_role("heading", name="Merged <b>70B</b> & Co")).to_be_visible()
@@ -238,7 +212,7 @@ def test_hostile_words_do_nothing(visit: Visit, odd: Server) -> None:
 
 def test_dots_stand_beside_their_models(visit: Visit, odd: Server) -> None:
     """A merge of four: four lines, one broken, five dots."""
-    page = opened(visit(odd))
+    page = beside(visit(odd))
     graph = page.locator(".graph", has_text="Lost-70B")
     expect(graph.locator("path")).to_have_count(4)
     expect(graph.locator("path.broken")).to_have_count(1)

@@ -1,0 +1,86 @@
+"""The page of an audit: its choices, its examples, its look by day and night and on a phone."""
+
+from __future__ import annotations
+
+import pytest
+from browsing import ALL_OPENED, PHONE, WIDE, WIDER, Visit, beside
+from playwright.sync_api import expect
+from serving import Server
+from test_page_access import CONTRAST, NAMELESS
+
+TANK_MAN = "/audit?q=tank+man"
+
+
+def test_a_choice_shows_at_once_and_stays_in_the_address(visit: Visit, odd: Server) -> None:
+    page = beside(visit(odd), "/audit")
+    expect(page.get_by_role("heading", name="By topic: China")).to_be_visible()
+    page.get_by_label("European Union").check()
+    expect(page.get_by_role("heading", name="By topic: the European Union")).to_be_visible()
+    assert "country=EU" in page.url
+    page.get_by_label("China").check()
+    page.get_by_label("English").check()
+    expect(page.locator(".heat .more")).to_have_count(0)
+    page.get_by_role("searchbox").fill("tank man")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator(".heat tbody tr")).to_have_count(1)
+
+
+def test_a_figure_opens_question_and_control_side_by_side(visit: Visit, odd: Server) -> None:
+    page = beside(visit(odd), TANK_MAN)
+    page.locator(".heat a").last.press("Enter")
+    shown = page.get_by_role("dialog")
+    expect(shown.get_by_role("heading", name="Tank Man")).to_be_visible()
+    expect(shown.locator("blockquote")).to_have_count(4)
+    left, right = (shown.locator("section").nth(n).bounding_box() for n in (0, 1))
+    assert left
+    assert right
+    assert (left["y"], left["x"] < right["x"]) == (right["y"], True)
+    page.keyboard.press("Escape")
+    expect(shown).to_be_hidden()
+    expect(page.locator(".heat a").last).to_be_focused()
+
+
+def test_hostile_words_do_nothing(visit: Visit, odd: Server) -> None:
+    window = visit(odd)
+    page = beside(window, TANK_MAN)
+    expect(page.get_by_role("heading", name="<b>lab</b>/void")).to_be_visible()
+    page.locator(".heat a").last.click()
+    expect(
+        page.get_by_role("dialog").get_by_text("<script>alert(1)</script>").first
+    ).to_be_visible()
+    expect(page.locator("main :is(img, script)")).to_have_count(0)
+    window.check()
+
+
+@pytest.mark.parametrize("language", ["en-US", "de-DE", "zh-CN"])
+@pytest.mark.parametrize("size", [PHONE, WIDE], ids=str)
+def test_nothing_is_wider_than_the_screen(
+    visit: Visit, odd: Server, size: tuple[int, int], language: str
+) -> None:
+    page = beside(visit(odd, size=size, language=language), TANK_MAN)
+    page.evaluate(ALL_OPENED)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(WIDER) == []
+    page.locator(".heat a").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.evaluate(WIDER) == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_words_stand_out_and_controls_have_names(visit: Visit, odd: Server, dark: bool) -> None:
+    page = beside(visit(odd, dark=dark), TANK_MAN)
+    contrast, nameless = (code.replace("#candor", "#about") for code in (CONTRAST, NAMELESS))
+    page.evaluate(ALL_OPENED)
+    assert page.locator("#about *").count() > 100
+    assert page.evaluate(contrast) == []
+    assert page.evaluate(nameless) == []
+    page.locator(".heat a").last.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.evaluate(contrast) == []
+
+
+def test_the_models_lead_there_and_back(visit: Visit, odd: Server) -> None:
+    page = beside(visit(odd), "/models#Qwen/Qwen2.5-72B-Instruct")
+    page.locator(":target").get_by_role("link", name="Audit").click()
+    page.get_by_role("link", name="Qwen/Qwen2.5-72B-Instruct").first.click()
+    expect(page.locator(":target h3")).to_be_in_viewport()
