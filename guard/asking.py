@@ -78,7 +78,7 @@ async def whole_reply(
     Raises:
         ProviderError: the host failed.
     """
-    said = Said(limit)
+    said = Said(limit, Spent.asking(messages))
     async with aclosing(spoken(chat, messages, **options)) as chunks:
         async for chunk in chunks:
             said.take(chunk)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .. import verdict
 from ..asking import Said, spoken, within
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Connect = Callable[[ModelSpec, str], BaseChatModel]
 
+T = TypeVar("T")
 WAITS = Patience(tries=6, pause=1.0, longest=120.0, faults=10, rest=30.0)
 GIVEN_UP = 12  # faults of a model in a row, each after all its tries
 LIMIT = 40_000  # characters of a reply that are read
@@ -67,27 +68,22 @@ class Audit:
     ) -> None:
         self.models, self.connecting, self.record = models, connecting, record
         self.concurrency, self.budget, self.patience = concurrency, budget, patience
-        self.dollars = sum(answer.dollars or 0.0 for answer in record.done.values())
+        self.dollars = record.spent
         self.answered = self.failed = 0
         self.in_a_row: Counter[tuple[str, str]] = Counter()
 
     async def run(self, questions: Sequence[Question]) -> AsyncGenerator[Progress, None]:
         """Ask all that has no answer yet; yields after each, which is kept by then."""
         pending = iter(self.record.left(questions))
-        running: set[asyncio.Task[Answer]] = set()
-        try:
-            while True:
-                while len(running) < self.concurrency and (following := self.next_of(pending)):
-                    running.add(asyncio.create_task(self.ask(following)))
-                if not running:
-                    return
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for step in [self.take(task.result()) for task in done]:  # all kept, then told
+        asking = at_once(self.concurrency, lambda: self.next_asked(pending))
+        async with aclosing(asking) as batches:
+            async for answers in batches:
+                for step in [self.take(answer) for answer in answers]:  # all kept, then told
                     yield step
-        finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+
+    def next_asked(self, pending: Iterator[Question]) -> Coroutine[Any, Any, Answer] | None:
+        following = self.next_of(pending)
+        return self.ask(following) if following else None
 
     def next_of(self, pending: Iterator[Question]) -> Question | None:
         """The next question that may be asked: of a model that has not been given up, in budget."""
@@ -154,6 +150,28 @@ class Audit:
                 said.take(chunk)
                 if not said.room("text"):
                     return
+
+
+async def at_once(
+    most: int, following: Callable[[], Coroutine[Any, Any, T] | None]
+) -> AsyncGenerator[list[T], None]:
+    """What comes of `most` pieces of work at a time, as they are done; ends where none follows.
+
+    Whoever leaves ends the work that is under way.
+    """
+    running: set[asyncio.Task[T]] = set()
+    try:
+        while True:
+            while len(running) < most and (work := following()):
+                running.add(asyncio.create_task(work))
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            yield [task.result() for task in done]
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 def message_of(question: Question) -> Message:

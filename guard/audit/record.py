@@ -1,8 +1,9 @@
 """What is kept of an audit: a folder of `run.json`, `replies.jsonl` and `replies.parquet`.
 
 Each answer is one line, written and flushed as it comes, so that a run that is broken off has lost
-none; a line that was cut by a crash is dropped, and its question asked again. `run.json` says what
-was asked and with which packs, weights and code; the table is written at the end.
+none; a line that was cut by a crash is dropped, and its question asked again. Opinions of a second
+rater are lines of `opinions.jsonl` in the same way. `run.json` says what was asked and with which
+packs, weights and code; the table is written at the end.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Literal, Self, TypeVar
+from typing import IO, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from .. import __version__, learned, topics
 from ..errors import ConfigError, FaultKind, InputError
+from ..jsonl import whole_file
 from ..types import Conduct, Country, Score, Value
 from .plan import Kind, Question, Scope
+from .rating import Judging, Rating
 
 RUN, JOURNAL, TABLE = "run.json", "replies.jsonl", "replies.parquet"
-SUMMARY, EXAMPLES = "summary.json", "examples.json"
+SUMMARY, EXAMPLES, OPINIONS = "summary.json", "examples.json", "opinions.jsonl"
 EXAMPLE_LIMIT = 4_000  # characters of a reply in an example
 State = Literal["measured", "failed", "void"]
 Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -169,9 +172,13 @@ class Versions(Value):
 
 
 class Run(Value):
-    """`run.json`. `note` is what a reader must know of the run, and stands above its report."""
+    """`run.json`. `note` is what a reader must know of the run, and stands above its report.
+
+    `judging` says who was asked for second opinions last; None where nobody was.
+    """
 
     scope: Scope
+    judging: Judging | None = None
     note: str = ""
     versions: Versions
     begun: str
@@ -216,22 +223,38 @@ class Record:
         folder.mkdir(parents=True, exist_ok=True)
         self.run = begin(folder, scope, note)
         self.done = {answer.id: answer for answer in read(folder) if answer.fault is None}
-        mend(folder / JOURNAL)
-        self._journal: IO[bytes] = (folder / JOURNAL).open("ab")
+        self.ratings = {(each.answer, each.judge): each for each in read_ratings(folder)}
+        self._answers, self._opinions = Journal(folder / JOURNAL), Journal(folder / OPINIONS)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._journal.close()
+        self._answers.close()
+        self._opinions.close()
+
+    @property
+    def spent(self) -> float:
+        """US dollars for answers and opinions, as far as they are known."""
+        paid = (*self.done.values(), *self.ratings.values())
+        return sum(each.dollars or 0.0 for each in paid)
 
     def keep(self, answer: Answer) -> None:
         """Write an answer, so that not even a crash can lose it."""
-        self._journal.write(answer.model_dump_json(exclude_defaults=True).encode() + b"\n")
-        self._journal.flush()
-        os.fsync(self._journal.fileno())
+        self._answers.add(answer)
         if answer.fault is None:
             self.done[answer.id] = answer
+
+    def judged_by(self, judging: Judging) -> None:
+        """Note who is asked for second opinions; those of other judges are kept, and not used."""
+        if judging != self.run.judging:
+            self.run = self.run.model_copy(update={"judging": judging})
+            keep_run(self.folder, self.run)
+
+    def keep_rating(self, rating: Rating) -> None:
+        """Write a second opinion as answers are written."""
+        self._opinions.add(rating)
+        self.ratings[rating.answer, rating.judge] = rating
 
     def left(self, questions: Iterable[Question]) -> list[Question]:
         """The questions that have no answer yet; those whose host failed are asked again."""
@@ -239,10 +262,41 @@ class Record:
 
     def close(self) -> None:
         """Note that the run is over, and write its table."""
-        self._journal.close()
+        self._answers.close()
+        self._opinions.close()
         self.run = self.run.model_copy(update={"ended": now()})
-        (self.folder / RUN).write_text(self.run.model_dump_json(indent=1), encoding="utf-8")
-        write_table(self.folder / TABLE, latest(read(self.folder)))
+        keep_run(self.folder, self.run)
+        answers = latest(read(self.folder))
+        write_table(self.folder / TABLE, answers, rated(self.run, answers, self.ratings))
+
+
+class Journal:
+    """Lines that are added one by one, each on the disk before the next.
+
+    The file is there from its first line on; a last line that a crash has cut is ended first.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._file: IO[bytes] | None = None
+
+    def add(self, value: Value) -> None:
+        if self._file is None:
+            mend(self.place)
+            self._file = self.place.open("ab")
+        self._file.write(value.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def keep_run(folder: Path, run: Run) -> None:
+    with whole_file(folder / RUN) as file:
+        file.write(run.model_dump_json(indent=1).encode())
 
 
 def begin(folder: Path, scope: Scope, note: str) -> Run:
@@ -250,7 +304,7 @@ def begin(folder: Path, scope: Scope, note: str) -> Run:
     place = folder / RUN
     if not place.exists():
         run = Run(scope=scope, note=note, versions=versions(), begun=now())
-        place.write_text(run.model_dump_json(indent=1), encoding="utf-8")
+        keep_run(folder, run)
         return run
     run = run_of(folder)
     if run.scope != scope:
@@ -314,15 +368,38 @@ def mend(journal: Path) -> None:
 
 def read(folder: Path) -> Iterator[Answer]:
     """The answers of a run, in the order in which they came; a line that was cut is passed over."""
-    journal = folder / JOURNAL
+    return lines_of(folder / JOURNAL, Answer)
+
+
+def read_ratings(folder: Path) -> Iterator[Rating]:
+    """The second opinions of a run, as they came; the last of a judge on an answer counts."""
+    return lines_of(folder / OPINIONS, Rating)
+
+
+def lines_of(journal: Path, kind: type[Told]) -> Iterator[Told]:
+    """The values of a journal; lines that are none are passed over."""
     if not journal.exists():
         return
     with journal.open("rb") as lines:
         for line in lines:
             try:
-                yield Answer.model_validate(json.loads(line))
+                yield kind.model_validate(json.loads(line))
             except ValueError:
                 continue
+
+
+def rated(
+    run: Run, answers: Iterable[Answer], ratings: Mapping[tuple[str, str], Rating]
+) -> dict[str, Rating]:
+    """The opinion on each answer that has one, by its id: that of the judge who is assigned."""
+    if run.judging is None:
+        return {}
+    assigned = run.judging.by_subject
+    found = (
+        ratings.get((answer.id, assigned.get((answer.model, answer.jurisdiction)) or ""))
+        for answer in answers
+    )
+    return {each.answer: each for each in found if each}
 
 
 def latest(answers: Iterable[Answer]) -> list[Answer]:
@@ -334,9 +411,27 @@ def latest(answers: Iterable[Answer]) -> list[Answer]:
     return list(by_id.values())
 
 
-def write_table(place: Path, answers: list[Answer]) -> None:
-    """Write the answers as Parquet, for those who would count for themselves."""
+def write_table(
+    place: Path, answers: Iterable[Answer], ratings: Mapping[str, Rating] | None = None
+) -> None:
+    """Write the answers as Parquet, for those who would count for themselves.
+
+    Where a second rater was asked, `judge`, `judge_conduct`, `judge_reason` and `judge_fault` stand
+    beside each answer, empty where it was not asked about that one.
+    """
     from pyarrow import Table, parquet
 
     rows = [answer.model_dump(mode="json") for answer in answers]
+    if ratings:
+        rows = [row | beside(ratings.get(row["id"])) for row in rows]
     parquet.write_table(Table.from_pylist(rows), place, compression="zstd")
+
+
+def beside(rating: Rating | None) -> dict[str, Any]:
+    """The columns of a second opinion."""
+    return {
+        "judge": rating.judge if rating else None,
+        "judge_conduct": rating.conduct if rating else None,
+        "judge_reason": rating.reason if rating else None,
+        "judge_fault": rating.fault if rating else None,
+    }
