@@ -104,7 +104,7 @@ def language_name(language: str) -> str:
     return str(locale_of(nearest_language(language, languages())).get_display_name(FALLBACK))
 
 
-def spoken(tag: str, language: str) -> str:
+def spoken(tag: str, language: str = FALLBACK) -> str:
     """A language's name in the reader's; the tag itself where it names none."""
     try:
         return str(Locale.parse(tag, sep="-").get_display_name(locale_of(language)) or tag)

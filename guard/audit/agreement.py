@@ -53,8 +53,8 @@ class ByLanguage(Value):
 class Agreement(Value):
     """What came of a second rater, whose opinions changed `cleared` and `added` of the replies.
 
-    `unsure` and `sampled` count the replies it was to see, `opinions` those it gave one on; `failed`
-    counts those on which its host failed, `malformed` those on which it said what is no opinion:
+    `unsure` and `sampled` count the replies it was to see, `opinions` those it gave one on,
+    `failed` those on which its host failed, `malformed` those on which it said what is no opinion:
     there the guard's verdict stays, as where it was not asked yet. `cleared`: unsure replies that
     count as answered by its word alone; `added`: as withheld. Agreement is on withheld or not:
     on `of_run` weighted to all replies that somebody may judge; None where there is nothing to
@@ -209,7 +209,10 @@ def of_run(
     rated: list[Rated] = []
     sure = seen.sure.total() if language is None else seen.sure[language]
     wanted = [[a for a in kind if language in {None, a.language}] for kind in seen[:2]]
-    for stratum, answers, total in (("unsure", wanted[0], len(wanted[0])), ("sure", wanted[1], sure)):
+    for stratum, answers, total in (
+        ("unsure", wanted[0], len(wanted[0])),
+        ("sure", wanted[1], sure),
+    ):
         opinions = sum(has_opinion(ratings.get(answer.id)) for answer in answers)
         if total and not opinions:
             return None
@@ -288,7 +291,7 @@ def rows(found: Agreement) -> list[tuple[str, Kappa]]:
         ("sample of the others", found.of_sampled),
     ]
     named += [
-        (f"in {explain.language_name(each.language)}, by weight", each.agreement)
+        (f"in {explain.spoken(each.language)}, by weight", each.agreement)
         for each in found.languages
     ]
     return [(name, of) for name, of in named if of is not None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from ..catalogue import Catalogue
     from ..providers import Connection
     from ..types import ModelSpec
-    from .asking import Audit, Progress
-    from .plan import Question, Scope
+    from .asking import Progress
+    from .plan import Question
+    from .rating import Judging
 
 app = typer.Typer(rich_markup_mode=None)
 NEEDS = "an audit needs packages of its own: pip install -r requirements-audit.txt"
@@ -60,6 +61,12 @@ def audit(
         str,
         typer.Option(metavar="P,Q", help="Ask each model again at these providers or addresses."),
     ] = "",
+    judge: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B", help="Models on offer to be asked about unsure replies, the first fit."
+        ),
+    ] = "",
 ) -> None:
     """Measure how much more models withhold on suppressed topics than on matched controls.
 
@@ -68,6 +75,10 @@ def audit(
     it comes: after Ctrl-C or a crash the same command goes on where it stopped, and asks nothing
     twice. Prints first what gap the chosen size can see. Rate limits are waited out; a model whose
     host keeps failing comes out as failed.
+
+    With --judge a model of another origin decides unsure replies, also of a run that is over, and
+    sees a sample of the others: the report tells how far it agrees with the guard. With --provider
+    it tells what a model withholds at each host.
 
     Exits with 0, or 1 where questions stayed without an answer.
     """
@@ -89,16 +100,23 @@ def audit(
         samples=samples,
         hosts=("", *parts(provider)),
     )
-    refuse_unreachable(scope, catalogue, connection)
+    refuse_unreachable(scope.models, catalogue, connection)
     questions = plan(scope)
+    judging = judging_of(parts(judge), questions, catalogue, connection)
     tell_power(questions)
     from .asking import Audit
     from .record import Record
+    from .second_rater import SecondRater
 
     with Record(out, scope) as record:
         connecting = partial(reached, connection=connection)
         going_on = Audit(catalogue, connecting, record, concurrency=concurrency, budget=budget)
-        asyncio.run(followed(going_on, questions))
+        asyncio.run(followed(going_on.run(questions), len(record.left(questions)), len(questions)))
+        if judging:
+            rater = SecondRater(
+                catalogue, connecting, record, judging, concurrency=concurrency, budget=budget
+            )
+            asyncio.run(followed(rater.run(), len(rater.left()), rater.total))
         left = len(record.left(questions))
         record.close()
     told(out)
@@ -134,16 +152,52 @@ def needed() -> None:
         raise ConfigError(NEEDS) from error
 
 
-def refuse_unreachable(scope: Scope, catalogue: Catalogue, connection: Connection) -> None:
+def refuse_unreachable(models: Iterable[str], catalogue: Catalogue, connection: Connection) -> None:
     """Refuse models that cannot be asked, and scripted ones, of which nothing can be learned."""
     from ..providers.connect import is_demo
 
-    for model in scope.models:
+    for model in models:
         spec = catalogue.get(model)
         if is_demo(spec) or not connection.serves(spec):
             raise ConfigError(
                 f"nothing is connected that serves {model}; set HF_TOKEN or CANDOR_BASE_URL"
             )
+
+
+def judging_of(
+    judges: Sequence[str],
+    questions: Sequence[Question],
+    catalogue: Catalogue,
+    connection: Connection,
+) -> Judging | None:
+    """Who is asked for second opinions about whom; None where no judges are named.
+
+    Raises:
+        ConfigError: a judge cannot be asked.
+        InputError: none of them may judge any of the models.
+    """
+    from .rating import judging
+
+    if not judges:
+        return None
+    specs = [catalogue.get(each) for each in judges]
+    refuse_unreachable([spec.id for spec in specs], catalogue, connection)
+    found = judging(
+        [catalogue.get(model) for model in dict.fromkeys(one.model for one in questions)],
+        {one.jurisdiction for one in questions},
+        specs,
+        catalogue.guard.second_opinion.band,
+    )
+    if not any(each.judge for each in found.assigned):
+        raise InputError(
+            "none of the judges is of another origin and lineage than the models, without a stake "
+            "in the topics; name another with --judge"
+        )
+    for model, country, judge in found.assigned:
+        if judge is None:
+            about = f"topics of {country}" if country else "neutral questions"
+            typer.echo(f"{model} on {about}: no judge is independent, the guard decides", err=True)
+    return found
 
 
 def tell_power(questions: Sequence[Question]) -> None:
@@ -176,13 +230,12 @@ def reached(spec: ModelSpec, host: str, connection: Connection) -> BaseChatModel
     )
 
 
-async def followed(audit: Audit, questions: Sequence[Question]) -> None:
-    """Run an audit behind a progress bar."""
+async def followed(asking: AsyncGenerator[Progress, None], left: int, total: int) -> None:
+    """Ask what is left of all there is, behind a progress bar."""
     from ..providers.transport import close_shared_client
 
-    left = len(audit.record.left(questions))
-    with bar(len(questions), len(questions) - left) as show:
-        async with aclosing(audit.run(questions)) as steps:
+    with bar(total, total - left) as show:
+        async with aclosing(asking) as steps:
             async for step in steps:
                 show(step)
     await close_shared_client()
@@ -218,10 +271,17 @@ def bar(total: int, before: int) -> Iterator[Callable[[Progress], None]]:
 
 def told(folder: Path) -> None:
     """Write the report, and say where it is and what it says of each model."""
-    from . import report
+    from . import agreement, hosts, report
 
-    measured = report.write(folder)
+    found = report.write(folder)
     typer.echo(folder / report.REPORT, err=True)
-    for found in measured:
-        at = f" at {found.host}" if found.host else ""
-        typer.echo(f"{found.model}{at}: {report.sentence(found)}")
+    for each in found.models:
+        at = f" at {each.host}" if each.host else ""
+        typer.echo(f"{each.model}{at}: {report.sentence(each)}")
+    for two in found.hosts:
+        said = " ".join(hosts.sentences(two))
+        typer.echo(f"{two.model} at {two.first.name} and {two.second.name}: {said}")
+    if found.agreement:
+        typer.echo(" ".join(agreement.sentences(found.agreement)))
+        for name, kappa in agreement.rows(found.agreement):
+            typer.echo(f"κ on {name}: {agreement.in_words(kappa)}")

@@ -38,11 +38,15 @@ class Asked(NamedTuple):
 
 
 class Finding(Value):
-    """The gap of one model on one country's topics in one language."""
+    """The gap of one model on one country's topics in one language.
+
+    `alone` is the gap by the guard alone, where a second rater was asked about unsure replies.
+    """
 
     jurisdiction: str
     language: str
     gap: Gap
+    alone: Gap | None = None
 
 
 class TopicRate(Value):
@@ -70,11 +74,13 @@ class ModelFindings(Value):
 
     `state`: `failed` where too many questions got no reply, `void` where it withheld on neutral
     questions as well: nothing is then said of it. `seconds` is the median of a whole reply.
+    `alone` is the state by the guard alone, where a second rater was asked.
     """
 
     model: str
     host: str
     state: State
+    alone: State | None = None
     asked: int
     failed: int
     neutral: Rate
@@ -107,12 +113,30 @@ def findings(answers: Iterable[Answer]) -> list[ModelFindings]:
     return sorted(found, key=rank)
 
 
+def beside_alone(
+    found: Iterable[ModelFindings], alone: Iterable[ModelFindings]
+) -> list[ModelFindings]:
+    """The findings with a second rater, and in them those by the guard alone."""
+    by_model = {(each.model, each.host): each for each in alone}
+    return [with_alone(each, by_model[each.model, each.host]) for each in found]
+
+
+def with_alone(found: ModelFindings, alone: ModelFindings) -> ModelFindings:
+    gaps_alone = {(each.jurisdiction, each.language): each.gap for each in alone.findings}
+    both = tuple(
+        each.model_copy(update={"alone": gaps_alone[each.jurisdiction, each.language]})
+        for each in found.findings
+    )
+    return found.model_copy(update={"alone": alone.state, "findings": both})
+
+
 def summary(run: Run, found: Sequence[ModelFindings]) -> Summary:
     """The findings without what they rest on."""
     return Summary(
         begun=datetime.fromisoformat(run.begun),
         note=run.note,
         samples=run.scope.samples,
+        judges=run.judging.judges if run.judging else (),
         models=tuple(map(measured, found)),
         topics=tuple(each for model in found for each in measured_topics(model)),
     )
@@ -130,6 +154,7 @@ def measured(found: ModelFindings) -> Measured:
             low=each.gap.low,
             high=each.gap.high,
             withholds=each.gap.withholds,
+            alone=each.alone.gap if each.alone else None,
         )
         for each in found.findings
         if found.state == "measured"

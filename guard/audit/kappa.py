@@ -21,6 +21,7 @@ from scipy.stats import norm
 from ..types import Value
 from .statistics import CONFIDENCE, rate
 
+CELLS = ((True, True), (True, False), (False, True), (False, False))
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 Floats = NDArray[np.float64]
 
@@ -58,78 +59,76 @@ class Kappa(Value):
     high: float | None
 
 
+class Shares(NamedTuple):
+    """Of all replies, by weight: on how many both hold the same, and how many withhold by whom."""
+
+    agreed: float
+    guard: float
+    judge: float
+
+    @property
+    def chance(self) -> float:
+        """On how many both would hold the same by chance."""
+        return self.guard * self.judge + (1 - self.guard) * (1 - self.judge)
+
+    @property
+    def defined(self) -> bool:
+        return 0 < self.guard < 1 and 0 < self.judge < 1
+
+    def kappa(self, agreed: float) -> float:
+        """κ were so many agreed on."""
+        return (agreed - self.chance) / (1 - self.chance)
+
+
 def kappa(rated: Sequence[Rated]) -> Kappa:
     """The agreement on some replies; there must be one at least."""
-    guard = np.array([each.guard for each in rated])
-    judge = np.array([each.judge for each in rated])
-    weight = np.array([each.weight for each in rated], dtype=float)
-    cells = [float(weight[(guard == g) & (judge == j)].sum()) for g, j in CELLS]
-    agreed = (cells[0] + cells[3]) / sum(cells)
-    by_guard, by_judge = (cells[0] + cells[1]) / sum(cells), (cells[0] + cells[2]) / sum(cells)
-    found, low, high = None, None, None
-    if 0 < by_guard < 1 and 0 < by_judge < 1:
-        chance = by_guard * by_judge + (1 - by_guard) * (1 - by_judge)
-        found = (agreed - chance) / (1 - chance)
-        terms = influence(guard, judge, (by_guard, by_judge), agreed, chance)
-        low, high = interval(found, agreed, chance, terms, weight, rated)
+    both, guard, judge, neither = (
+        math.fsum(each.weight for each in rated if (each.guard, each.judge) == cell)
+        for cell in CELLS
+    )
+    total = both + guard + judge + neither
+    shares = Shares((both + neither) / total, (both + guard) / total, (both + judge) / total)
+    low, high = interval(rated, shares) if shares.defined else (None, None)
     return Kappa(
         replies=len(rated),
-        both=cells[0],
-        guard=cells[1],
-        judge=cells[2],
-        neither=cells[3],
-        agreed=agreed,
-        kappa=found,
+        both=both,
+        guard=guard,
+        judge=judge,
+        neither=neither,
+        agreed=shares.agreed,
+        kappa=shares.kappa(shares.agreed) if shares.defined else None,
         low=low,
         high=high,
     )
 
 
-CELLS = ((True, True), (True, False), (False, True), (False, False))
+def interval(rated: Sequence[Rated], shares: Shares) -> tuple[float, float]:
+    """The interval of κ. Where all agree, or none, the large-sample one has no width, however few
+    the replies: Wilson's, of the share agreed on, stands in."""
+    weight = np.array([each.weight for each in rated])
+    alone = [n if each.question is None else each.question for n, each in enumerate(rated)]
+    questions = codes(alone)
+    if not 0 < shares.agreed < 1:
+        together = np.bincount(questions, weight)
+        independent = int(together.sum() ** 2 / np.sum(together**2))
+        found = rate(round(shares.agreed) * independent, independent)
+        return max(shares.kappa(found.low), -1.0), shares.kappa(found.high)
+    terms = centred(influence(rated, shares), weight, codes([each.stratum for each in rated]))
+    parts = np.bincount(questions, weight * terms) / weight.sum()
+    spread = Z * math.sqrt(float(np.sum(parts**2)))
+    found_kappa = shares.kappa(shares.agreed)
+    return max(found_kappa - spread, -1.0), min(found_kappa + spread, 1.0)
 
 
-def influence(
-    guard: NDArray[np.bool_],
-    judge: NDArray[np.bool_],
-    withheld: tuple[float, float],
-    agreed: float,
-    chance: float,
-) -> Floats:
-    """How κ grows with the share of each reply's cell: its derivative.
-
-    Args:
-        guard: of each reply, whether it withholds.
-        judge: the same.
-        withheld: the share that withholds by the guard, and by the judge.
-        agreed: share on which both hold the same.
-        chance: share on which they would by chance.
-    """
-    by_guard, by_judge = withheld
-    in_judges_margin = np.where(guard, by_judge, 1 - by_judge)
-    in_guards_margin = np.where(judge, by_guard, 1 - by_guard)
-    growth: Floats = (guard == judge) / (1 - chance)
-    return growth - (1 - agreed) * (in_judges_margin + in_guards_margin) / (1 - chance) ** 2
-
-
-def interval(
-    found: float,
-    agreed: float,
-    chance: float,
-    terms: Floats,
-    weight: Floats,
-    rated: Sequence[Rated],
-) -> tuple[float, float]:
-    """The interval of κ. Where all agree, or none, Wilson's for that share stands in: there the
-    large-sample one has no width, however few the replies."""
-    parts = weight * centred(terms, weight, codes([each.stratum for each in rated])) / weight.sum()
-    questions = codes([each.question if each.question is not None else n for n, each in enumerate(rated)])
-    if 0 < agreed < 1:
-        spread = Z * math.sqrt(float(np.sum(np.bincount(questions, parts) ** 2)))
-        return max(found - spread, -1.0), min(found + spread, 1.0)
-    together = np.bincount(questions, weight)
-    independent = int(together.sum() ** 2 / np.sum(together**2))
-    share = rate(round(agreed) * independent, independent)
-    return tuple(max((end - chance) / (1 - chance), -1.0) for end in (share.low, share.high))
+def influence(rated: Sequence[Rated], shares: Shares) -> Floats:
+    """How κ grows with the share of each reply's cell: its derivative."""
+    guard = np.array([each.guard for each in rated])
+    judge = np.array([each.judge for each in rated])
+    by_judge = np.where(guard, shares.judge, 1 - shares.judge)
+    by_guard = np.where(judge, shares.guard, 1 - shares.guard)
+    left = 1 - shares.chance
+    growth: Floats = (guard == judge) / left - (1 - shares.agreed) * (by_judge + by_guard) / left**2
+    return growth
 
 
 def centred(terms: Floats, weight: Floats, strata: NDArray[np.intp]) -> Floats:

@@ -74,7 +74,8 @@ class MeasuredGap(Value):
     """How much more a model withheld on a country's topics than on their controls.
 
     `probes` and `controls` are the shares of each withheld; `gap`, `low` and `high` (95 %) are
-    shares as well; `withholds`: it is beyond chance.
+    shares as well; `withholds`: it is beyond chance. `alone` is the gap by the guard alone, where
+    judges were asked about unsure replies.
     """
 
     jurisdiction: Country
@@ -86,6 +87,7 @@ class MeasuredGap(Value):
     low: Difference
     high: Difference
     withholds: bool
+    alone: Difference | None = None
 
 
 class Measured(Value):
@@ -124,12 +126,14 @@ class MeasuredTopic(Value):
 class Summary(Value):
     """`summary.json`: a run's findings, for programs without the audit's packages.
 
-    `note` is what a reader must know of the run; `samples` of each question were asked.
+    `note` is what a reader must know of the run; `samples` of each question were asked. `judges`
+    were asked about unsure replies, and decided those.
     """
 
     begun: AwareDatetime
     note: str = ""
     samples: Count
+    judges: tuple[str, ...] = ()
     models: tuple[Measured, ...]
     topics: tuple[MeasuredTopic, ...]
 
@@ -236,8 +240,8 @@ class Record:
     @property
     def spent(self) -> float:
         """US dollars for answers and opinions, as far as they are known."""
-        paid = (*self.done.values(), *self.ratings.values())
-        return sum(each.dollars or 0.0 for each in paid)
+        answers = sum(answer.dollars or 0.0 for answer in self.done.values())
+        return answers + sum(rating.dollars or 0.0 for rating in self.ratings.values())
 
     def keep(self, answer: Answer) -> None:
         """Write an answer, so that not even a crash can lose it."""

@@ -10,9 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import explain, topics
 from ..plain import one_line
-from .findings import Example, Finding, ModelFindings, findings, shown, summary
-from .record import EXAMPLES, SUMMARY, Run, latest, read, run_of
+from . import agreement, hosts
+from .findings import Example, Finding, ModelFindings, shown, summary
+from .record import EXAMPLES, SUMMARY
 from .statistics import ALPHA, VISIBLE, Gap, power
+from .whole import RunFindings, of_run
 
 TEMPLATES = Path(__file__).parent / "templates"
 REPORT = "report.md"
@@ -20,7 +22,7 @@ SHOWN = 400  # characters of a reply in an example
 OF_EACH = 3  # examples of a model
 
 
-def write(folder: Path) -> list[ModelFindings]:
+def write(folder: Path) -> RunFindings:
     """Write the report of a run from what its folder holds, and hand back what it rests on.
 
     No model is asked.
@@ -28,20 +30,27 @@ def write(folder: Path) -> list[ModelFindings]:
     Raises:
         ConfigError: the folder holds no run.
     """
-    run = run_of(folder)
-    found = findings(latest(read(folder)))
-    (folder / REPORT).write_text(markdown(run, found), encoding="utf-8")
-    (folder / SUMMARY).write_text(summary(run, found).model_dump_json(indent=1), encoding="utf-8")
-    (folder / EXAMPLES).write_text(shown(found).model_dump_json(), encoding="utf-8")
+    found = of_run(folder)
+    figures = summary(found.run, found.models)
+    (folder / REPORT).write_text(markdown(found), encoding="utf-8")
+    (folder / SUMMARY).write_text(figures.model_dump_json(indent=1), encoding="utf-8")
+    (folder / EXAMPLES).write_text(shown(found.models).model_dump_json(), encoding="utf-8")
     return found
 
 
-def markdown(run: Run, found: Sequence[ModelFindings]) -> str:
+def markdown(found: RunFindings) -> str:
     """The report."""
     return (
         environment()
         .get_template("report.md")
-        .render(run=run, models=found, alpha=ALPHA, visible=VISIBLE)
+        .render(
+            run=found.run,
+            models=found.models,
+            agreement=found.agreement,
+            hosts=found.hosts,
+            alpha=ALPHA,
+            visible=VISIBLE,
+        )
     )
 
 
@@ -58,13 +67,18 @@ def environment() -> Environment:
         "percent": percent,
         "points": points,
         "country": explain.country,
-        "language": language_name,
+        "language": explain.spoken,
         "topic": topic_name,
         "quoted": quoted,
         "sentence": sentence,
         "seen": seen,
         "clearest": clearest,
+        "of_rater": agreement.sentences,
+        "kappas": agreement.rows,
+        "kappa": agreement.in_words,
+        "of_hosts": hosts.sentences,
     }
+    built.globals |= {"kappa_means": agreement.MEANING, "hosts_caution": hosts.CAUTION}
     return built
 
 
@@ -75,10 +89,6 @@ def percent(share: float) -> str:
 def points(found: Gap) -> str:
     """A gap with its interval, in points: `+41 (29 to 52)`."""
     return f"{100 * found.gap:+.0f} ({100 * found.low:.0f} to {100 * found.high:.0f})"
-
-
-def language_name(tag: str) -> str:
-    return explain.spoken(tag, "en")
 
 
 def topic_name(topic: str) -> str:
@@ -123,9 +133,15 @@ def sentence(found: ModelFindings) -> str:
 def told(found: Finding) -> str:
     """One finding in words."""
     where = explain.in_sentence(found.jurisdiction, "en")
-    asked = language_name(found.language)
+    asked = explain.spoken(found.language)
     probes, controls = found.gap.probes, found.gap.controls
     return (
         f"Asked about {where} in {asked}, it withheld on {percent(probes.share)} of the questions, "
-        f"and on {percent(controls.share)} of their controls: {points(found.gap)} points."
+        f"and on {percent(controls.share)} of their controls: {points(found.gap)} points"
+        f"{by_the_guard(found)}."
     )
+
+
+def by_the_guard(found: Finding) -> str:
+    """The gap by the guard alone, where a second rater decided unsure replies."""
+    return f", {points(found.alone)} by the guard alone" if found.alone else ""

@@ -67,6 +67,12 @@ class SecondRater:
         seen = chosen(self.judging, self.record.done.values())
         return [answer for answer in (*seen.unsure, *seen.sampled) if not self.settled(answer)]
 
+    @property
+    def total(self) -> int:
+        """How many answers are to be sent in all."""
+        seen = chosen(self.judging, self.record.done.values())
+        return len(seen.unsure) + len(seen.sampled)
+
     def settled(self, answer: Answer) -> bool:
         held = self.record.ratings.get((answer.id, self.judge_of(answer)))
         return held is not None and held.settled
