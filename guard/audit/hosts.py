@@ -202,17 +202,19 @@ def others(model: str, answers: Iterable[Answer]) -> int:
 
 def name_of(host: str, told: Sequence[str]) -> str:
     """A host by the provider that it told, else as the operator called it."""
-    if not told:
-        return as_called(host)
-    known = provenance.provider_of(told[0])
-    return (known.name if known else fit(told[0])) + (" and others" if told[1:] else "")
+    return known_name(told[0]) + (" and others" if told[1:] else "") if told else as_called(host)
 
 
 def as_called(host: str) -> str:
     """A host as the operator called it; an address without the password that it may hold."""
     if host.startswith(("http://", "https://")):
         return fit(urlsplit(host).netloc.rpartition("@")[2])
-    return fit(host) or "its usual host"
+    return known_name(host) or "its usual host"
+
+
+def known_name(provider: str) -> str:
+    known = provenance.provider_of(provider)
+    return known.name if known else fit(provider)
 
 
 def fit(name: str) -> str:
@@ -235,7 +237,8 @@ def sentences(two: TwoHosts) -> list[str]:
     """What two hosts tell of one model, in plain sentences."""
     unmeasured = [each for each in (two.first, two.second) if each.state != "measured"]
     if unmeasured:
-        return [f"Not compared: {each.name} {NOT_MEASURED[each.state]}." for each in unmeasured]
+        said = [f"Not compared: {each.name} {NOT_MEASURED[each.state]}." for each in unmeasured]
+        return [*said, *notes(two)]
     if not two.found:
         return ["Not compared: the hosts have no pair of questions in common."]
     told = [withheld(each, two) for each in two.found if each.where in {"both", "one"}]
