@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .. import explain
+from .. import explain, provenance
 from ..types import Value
 from .kappa import Kappa, Rated, kappa
 from .rating import Judging, Rating
@@ -58,7 +58,7 @@ class Agreement(Value):
     there the guard's verdict stays, as where it was not asked yet. `cleared`: unsure replies that
     count as answered by its word alone; `added`: as withheld. Agreement is on withheld or not:
     on `of_run` weighted to all replies that somebody may judge; None where there is nothing to
-    tell it from.
+    tell it from. `others` counts opinions that came as another model than the judge.
     """
 
     judges: tuple[str, ...]
@@ -68,6 +68,7 @@ class Agreement(Value):
     opinions: int
     failed: int
     malformed: int
+    others: int
     cleared: int
     added: int
     left_alone: tuple[LeftAlone, ...]
@@ -162,6 +163,7 @@ def agreement(
         opinions=sum(each.fault is None for each in came),
         failed=sum(not each.settled for each in came),
         malformed=sum(each.fault == "malformed" for each in came),
+        others=sum(map(from_another, came)),
         cleared=changed[True],
         added=changed[False],
         left_alone=left_alone(judging, answers),
@@ -176,6 +178,12 @@ def agreement(
         tokens=sum(each.prompt_tokens + each.completion_tokens for each in ratings.values()),
         dollars=sum(paid) if paid else None,
     )
+
+
+def from_another(rating: Rating) -> bool:
+    """Whether the judge's host answered as another model than was asked."""
+    told = provenance.served_by(rating.provider, rating.judge, rating.answered_as or None)
+    return told.model is not None
 
 
 def left_alone(judging: Judging, answers: Iterable[Answer]) -> tuple[LeftAlone, ...]:
@@ -247,6 +255,11 @@ def sentences(found: Agreement) -> list[str]:
         f"By its word {found.cleared} unsure replies count as answered that the guard held to "
         f"withhold, and {found.added} the other way round."
     )
+    if found.others:
+        said.append(
+            f"Its host answered as another model in {found.others} of them: whether that one is "
+            "independent is not known."
+        )
     said += [left_to_the_guard(each) for each in found.left_alone]
     said.append(cost(found))
     return said

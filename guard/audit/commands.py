@@ -64,7 +64,8 @@ def audit(
     judge: Annotated[
         str,
         typer.Option(
-            metavar="A,B", help="Models on offer to be asked about unsure replies, the first fit."
+            metavar="A,B",
+            help="Have unsure replies judged by the first of these models that is independent.",
         ),
     ] = "",
 ) -> None:

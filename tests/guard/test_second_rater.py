@@ -7,6 +7,7 @@ judges are the test host's; how well a real one judges is not covered.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -302,6 +303,14 @@ def test_kappa_is_of_the_run_not_of_its_unsure_replies() -> None:
     assert (found.cleared, found.added) == (8, 32)
 
 
+def test_opinions_of_another_model_than_the_judge_are_told() -> None:
+    answers = answers_of(100, 10)
+    ratings = rated(answers, "answered")
+    ratings["0000"] = ratings["0000"].model_copy(update={"answered_as": "else/Small-1B"})
+    found = agreement.agreement(judging_by("judge/fair"), answers, ratings)
+    assert any("as another model in 1 of them" in said for said in sentences(found))
+
+
 def test_a_judge_who_holds_all_alike_gives_no_kappa_and_no_nan() -> None:
     answers = answers_of(100, 10)
     found = agreement.agreement(judging_by("judge/fair"), answers, rated(answers, "answered"))
@@ -332,7 +341,7 @@ def test_a_run_that_is_over_takes_a_judge_and_its_replies_are_not_asked_for_agai
     offer = tmp_path / "models.yaml"
     models = [each.model_dump(exclude_none=True, mode="json") for each in MODELS.models]
     catalogue = {"default": CHINESE.id, "guard": {"mode": "warn"}, "models": models}
-    offer.write_text(replies.json.dumps(catalogue))
+    offer.write_text(json.dumps(catalogue))
     monkeypatch.setenv("CANDOR_MODELS", str(offer))
     monkeypatch.setenv("CANDOR_BASE_URL", host.base_url)
     few = ["--out", str(tmp_path / "run"), "--topics", "tiananmen-1989", "--samples", "1"]
