@@ -257,7 +257,7 @@ def sentences(found: Agreement) -> list[str]:
     )
     if found.others:
         said.append(
-            f"Its host answered as another model in {found.others} of them: whether that one is "
+            f"Its host gave {found.others} of the opinions as another model: whether that one is "
             "independent is not known."
         )
     said += [left_to_the_guard(each) for each in found.left_alone]

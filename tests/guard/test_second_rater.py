@@ -308,7 +308,7 @@ def test_opinions_of_another_model_than_the_judge_are_told() -> None:
     ratings = rated(answers, "answered")
     ratings["0000"] = ratings["0000"].model_copy(update={"answered_as": "else/Small-1B"})
     found = agreement.agreement(judging_by("judge/fair"), answers, ratings)
-    assert any("as another model in 1 of them" in said for said in sentences(found))
+    assert any("gave 1 of the opinions as another model" in said for said in sentences(found))
 
 
 def test_a_judge_who_holds_all_alike_gives_no_kappa_and_no_nan() -> None:
