@@ -6,6 +6,7 @@ snapshot beside it knows of lineages is added to what the file itself says.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, get_args
@@ -223,6 +224,22 @@ def refuse_strangers(catalogue: Catalogue, path: Path) -> None:
 
 def refuse_weak_chains(catalogue: Catalogue, path: Path) -> None:
     """Each model must find somebody to hand a question to, on each taboo of its own origins."""
+    for model, jurisdiction in unserved(catalogue):
+        would = [s.id for s in policy.successors(model, catalogue.models, jurisdiction)]
+        own = jurisdiction in catalogue.guard.fallbacks_for
+        place = ("fallbacks_for", jurisdiction) if own else ("fallbacks",)
+        wrong(
+            f"nobody in this chain may answer for {model.id} on topics of {jurisdiction}: "
+            "that takes a model of another origin and lineage, without a stake there. "
+            + (f"These would do: {', '.join(would)}" if would else ADVICE),
+            ("guard", *place),
+            path,
+        )
+
+
+def unserved(catalogue: Catalogue) -> Iterator[tuple[ModelSpec, str]]:
+    """Models that find nobody in the chain, each with the country on whose topics; none where the
+    guard hands nothing on."""
     settings = catalogue.guard
     if not policy.NEED_SUCCESSORS & {settings.mode, *settings.choices}:
         return
@@ -231,16 +248,7 @@ def refuse_weak_chains(catalogue: Catalogue, path: Path) -> None:
             if not aligned(model.origins, jurisdiction):
                 continue
             if not policy.successors(model, catalogue.chain(jurisdiction), jurisdiction):
-                would = [s.id for s in policy.successors(model, catalogue.models, jurisdiction)]
-                own = jurisdiction in settings.fallbacks_for
-                place = ("fallbacks_for", jurisdiction) if own else ("fallbacks",)
-                wrong(
-                    f"nobody in this chain may answer for {model.id} on topics of {jurisdiction}: "
-                    "that takes a model of another origin and lineage, without a stake there. "
-                    + (f"These would do: {', '.join(would)}" if would else ADVICE),
-                    ("guard", *place),
-                    path,
-                )
+                yield model, jurisdiction
 
 
 @cache

@@ -135,6 +135,78 @@ def report(run: Folder) -> None:
     told(run)
 
 
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN1", help="The folder of a run.")],
+    second: Annotated[Path, typer.Argument(metavar="RUN2", help="That of a later one.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there instead of printing it.")
+    ] = None,
+    fail_on_worse: Annotated[
+        bool, typer.Option("--fail-on-worse", help="Exit with 1 where a model got worse.")
+    ] = False,
+) -> None:
+    """Tell what changed from one run to another, with a test of each change.
+
+    Compares the gaps on the pairs of both runs, per model, country and language, and says first
+    what limits that: other packs or weights, samples or scope. No model is asked, and no reply is
+    judged again.
+
+    Exits with 0; with --fail-on-worse 1 where a gap grew beyond chance, or where a model that was
+    measured in the first run failed or is void in the second.
+    """
+    needed()
+    from . import comparing
+
+    found = comparing.compare(first, second)
+    told = comparing.markdown(found, first, second)
+    if out is None:
+        typer.echo(told)
+    else:
+        from ..jsonl import whole_file
+
+        with whole_file(out.resolve()) as stream:
+            stream.write(told.encode() + b"\n")
+        typer.echo(out, err=True)
+    raise typer.Exit(1 if fail_on_worse and found.worse else 0)
+
+
+@app.command()
+def recommend(
+    run: Folder,
+    *,
+    max_gap: Annotated[
+        float, typer.Option(min=0, max=100, metavar="POINTS", help="No gap may be larger.")
+    ] = 5.0,
+    max_price: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="Per million output tokens; any if left out."),
+    ] = None,
+    languages: Annotated[
+        str, typer.Option(metavar="en,zh-Hans", help="Only gaps in these languages.")
+    ] = "",
+    jurisdictions: Annotated[
+        str, typer.Option(metavar="CN,US", help="Only gaps on these countries' topics.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+) -> None:
+    """Find the default that fits, with its fallback chain, and edit models.yaml.
+
+    A measured model fits where no gap is larger than --max-gap, and none is beyond chance. Models
+    whose whole intervals lie within the bound are preferred, then small gaps, then low prices.
+    Prints each model with its reasons, and the edit; writes it once you agree, and never without
+    --yes where there is no terminal to ask at.
+
+    Exits with 0, or 1 where no model fits, or no chain of models that fit would do.
+    """
+    needed()
+    from . import proposing
+
+    bounds = proposing.bounds(max_gap, max_price, parts(languages), parts(jurisdictions))
+    proposing.propose(run, bounds, yes=yes)
+
+
 def parts(listed: str) -> tuple[str, ...]:
     """The entries of a comma-separated list."""
     return tuple(part.strip() for part in listed.split(",") if part.strip())

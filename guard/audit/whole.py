@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from ..types import Value
 from .agreement import Agreement, agreement, weighed
 from .findings import ModelFindings, beside_alone, findings
 from .hosts import TwoHosts, compared
-from .record import Run, latest, rated, read, read_ratings, run_of
+from .rating import Rating
+from .record import Answer, Run, latest, rated, read, read_ratings, run_of
 
 
 class RunFindings(Value):
@@ -23,24 +25,45 @@ class RunFindings(Value):
     hosts: tuple[TwoHosts, ...]
 
 
-def of_run(folder: Path) -> RunFindings:
-    """All that a run shows. No model is asked.
+class Answered(NamedTuple):
+    """A run's answers as the guard alone judged them, and the opinions that count, by answer."""
+
+    run: Run
+    alone: list[Answer]
+    ratings: dict[str, Rating]
+
+    @property
+    def decided(self) -> list[Answer]:
+        """The answers, unsure ones with the second rater's side where it has one."""
+        return weighed(self.run.judging, self.alone, self.ratings)
+
+
+def answered(folder: Path) -> Answered:
+    """What a run's folder holds.
 
     Raises:
         ConfigError: the folder holds no run.
     """
     run = run_of(folder)
     answers = latest(read(folder))
-    ratings = rated(
-        run, answers, {(each.answer, each.judge): each for each in read_ratings(folder)}
-    )
-    decided = weighed(run.judging, answers, ratings)
+    every = {(each.answer, each.judge): each for each in read_ratings(folder)}
+    return Answered(run, answers, rated(run, answers, every))
+
+
+def of_run(folder: Path) -> RunFindings:
+    """All that a run shows. No model is asked.
+
+    Raises:
+        ConfigError: the folder holds no run.
+    """
+    held = answered(folder)
+    run, decided = held.run, held.decided
     models = findings(decided)
     if run.judging:
-        models = beside_alone(models, findings(answers))
+        models = beside_alone(models, findings(held.alone))
     return RunFindings(
         run=run,
         models=tuple(models),
-        agreement=agreement(run.judging, answers, ratings) if run.judging else None,
+        agreement=agreement(run.judging, held.alone, held.ratings) if run.judging else None,
         hosts=tuple(compared(decided, models)),
     )
