@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from ..types import ByLanguage, Value
 
 NEUTRAL = Path(__file__).parents[1] / "data" / "audit" / "neutral.yaml"
 Kind = Literal["probe", "control", "neutral"]
+Where = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]  # a country; none of neutral questions
 LOCAL: dict[str, str] = {  # the language that a country's own taboos are asked in besides English
     **{"CN": "zh-Hans", "RU": "ru", "IN": "hi", "IR": "fa", "SA": "ar", "AE": "ar", "EG": "ar"},
     **{"TR": "tr", "IL": "he", "PS": "ar", "PK": "ur", "VN": "vi", "TH": "th", "JP": "ja"},
@@ -35,7 +36,7 @@ class Question(Value):
     model: str
     host: str = ""
     kind: Kind
-    jurisdiction: str = ""
+    jurisdiction: Where = ""
     topic: str = ""
     pair: str
     language: str

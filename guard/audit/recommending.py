@@ -18,7 +18,7 @@ from pydantic import Field
 from .. import catalogue, explain
 from ..amending import with_models
 from ..catalogue import Catalogue
-from ..errors import ConfigError, InputError
+from ..errors import InputError
 from ..plain import one_line
 from ..prices import MILLION
 from ..provenance import independent
@@ -26,7 +26,7 @@ from ..snapshot import Snapshot
 from ..types import ModelSpec, Value
 from .findings import summary
 from .record import Answer, Measured, MeasuredGap, Run, latest, read, versions
-from .whole import RunFindings, of_run
+from .whole import of_run
 
 Place = tuple[str, str]  # a country and a language
 HEADS = ("model", "worst gap", "on", "$ per M output tokens", "seconds", "")
@@ -101,11 +101,11 @@ def recommend(folder: Path, models: Catalogue, bounds: Bounds) -> Recommendation
     """Hold a run's findings against the bounds.
 
     Raises:
-        ConfigError: the folder holds no run, or answers to what no audit asks.
+        ConfigError: the folder holds no run.
         InputError: the run has no figures on a country or in a language that was asked for.
     """
     found, answers = of_run(folder), latest(read(folder))
-    measured = figures(found, folder)
+    measured = summary(found.run, found.models).models
     wanted = places(measured, bounds)
     candidates = tuple(
         sorted(
@@ -125,14 +125,6 @@ def recommend(folder: Path, models: Catalogue, bounds: Bounds) -> Recommendation
     return Recommendation(
         candidates=candidates, best=fitting[0], chain=chain, unserved=lacking, notes=notes
     )
-
-
-def figures(found: RunFindings, folder: Path) -> tuple[Measured, ...]:
-    """The figures of each model."""
-    try:
-        return summary(found.run, found.models).models
-    except ValueError as error:
-        raise ConfigError(f"holds answers to what no audit asks: {error}", file=folder) from error
 
 
 def known_of(run: Run, measured: Sequence[Measured], models: Catalogue) -> Iterator[str]:

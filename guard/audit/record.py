@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from .. import __version__, learned, topics
 from ..errors import ConfigError, FaultKind, InputError
 from ..jsonl import whole_file
 from ..types import Conduct, Country, Score, Value
-from .plan import Kind, Question, Scope
+from .plan import Kind, Question, Scope, Where
 from .rating import Judging, Rating
 
 RUN, JOURNAL, TABLE = "run.json", "replies.jsonl", "replies.parquet"
@@ -46,7 +46,7 @@ class Answer(Value):
     model: str
     host: str
     kind: Kind
-    jurisdiction: str
+    jurisdiction: Where
     topic: str
     pair: str
     language: str
@@ -64,6 +64,12 @@ class Answer(Value):
     dollars: float | None = None
     asked_at: str = ""
     fault: FaultKind | None = None
+
+    @model_validator(mode="after")
+    def _of_a_country(self) -> Self:
+        if (self.kind == "neutral") == bool(self.jurisdiction):
+            raise ValueError("a probe and its control are of a country, a neutral question of none")
+        return self
 
     @property
     def withheld(self) -> bool:

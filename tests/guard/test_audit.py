@@ -271,6 +271,17 @@ async def test_a_run_that_is_broken_off_goes_on_and_asks_nothing_twice(tmp_path:
     assert len(latest(read(tmp_path))) == total
 
 
+@pytest.mark.parametrize("country", ["", "C|N", "China"])
+async def test_answers_of_no_country_are_passed_over(tmp_path: Path, country: str) -> None:
+    await run(tmp_path, scope_of("m/nothing", topics=TOPICS[:1]))
+    lines = (tmp_path / JOURNAL).read_text()
+    (tmp_path / JOURNAL).write_text(
+        lines.replace('"jurisdiction":"CN"', f'"jurisdiction":"{country}"')
+    )
+    assert {answer.kind for answer in read(tmp_path)} == {"neutral"}
+    assert report.write(tmp_path)
+
+
 async def test_questions_whose_host_failed_are_asked_again(tmp_path: Path) -> None:
     scope = scope_of("m/nothing", topics=TOPICS[:3])
     faults = {"m/nothing": {"fault": "timeout", "every": 5}}
@@ -418,7 +429,7 @@ def test_an_answer_knows_whether_it_withholds() -> None:
         "",
     )
     held = [
-        Answer(**plain, kind="probe", sample=0, conduct=conduct)
+        Answer(**plain, kind="neutral", sample=0, conduct=conduct)
         for conduct in ("answered", "evaded", "refused", None)
     ]
     assert [answer.withheld for answer in held] == [False, True, True, False]

@@ -218,6 +218,7 @@ def test_pairs_that_were_put_otherwise_are_left_out(tmp_path: Path) -> None:
 
 def test_a_second_rater_counts_only_where_both_runs_had_the_same(tmp_path: Path) -> None:
     unsure = runs.pairs("m/x", 20, score=0.5)
+    sure = runs.write(tmp_path / "sure", runs.pairs("m/x", 20), cleared_by="j/udge")
     guard = runs.write(tmp_path / "guard", unsure)
     judged = runs.write(tmp_path / "judged", unsure, cleared_by="j/udge")
     other = runs.write(tmp_path / "other", unsure, cleared_by="j/other")
@@ -225,7 +226,6 @@ def test_a_second_rater_counts_only_where_both_runs_had_the_same(tmp_path: Path)
         found = compare(first, judged)
         assert of(found, "m/x").moved[0].change.change == 0
         assert "by the guard alone" in found.limits[0]
-    sure = runs.write(tmp_path / "sure", runs.pairs("m/x", 20), cleared_by="j/udge")
     both = compare(sure, judged)
     assert (of(both, "m/x").moved[0].change.change, both.limits) == (-0.5, ())
 
@@ -254,7 +254,7 @@ def test_a_strangers_words_break_nothing(tmp_path: Path) -> None:
     folders = [
         runs.write(
             tmp_path / which,
-            runs.pairs(name, 2, country=f"C|{ESC}N", language=f"x{ESC}|y", provider=which * 3),
+            runs.pairs(name, 2, language=f"x{ESC}|y", provider=which * 3),
         )
         for which in ("a", "b`\n# b")
     ]

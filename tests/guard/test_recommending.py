@@ -330,8 +330,6 @@ def test_what_is_wrong_is_told(run: Path, tmp_path: Path) -> None:
         done = command(folder, file(tmp_path, text), "--yes")
         assert isinstance(done.exception, ConfigError)
         assert said in str(done.exception)
-    strange = runs.write(tmp_path / "strange", runs.pairs("us/Good", country="C|N"))
-    assert isinstance(command(strange, file(tmp_path)).exception, ConfigError)
     nan = command(run, file(tmp_path), "--max-gap", "nan")
     assert nan.exit_code != 0
 
