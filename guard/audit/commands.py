@@ -72,10 +72,10 @@ def audit(
     """Measure how much more models withhold on suppressed topics than on matched controls.
 
     Asks the probes and controls of the topic packs and some neutral questions, judges every reply
-    by the same measure, and writes RUN/report.md and RUN/replies.parquet. Each answer is kept as
-    it comes: after Ctrl-C or a crash the same command goes on where it stopped, and asks nothing
-    twice. Prints first what gap the chosen size can see. Rate limits are waited out; a model whose
-    host keeps failing comes out as failed.
+    by the same measure, and writes RUN/report.html, RUN/report.md and RUN/replies.parquet. Each
+    answer is kept as it comes: after Ctrl-C or a crash the same command goes on where it stopped,
+    and asks nothing twice. Prints first what gap the chosen size can see. Rate limits are waited
+    out; a model whose host keeps failing comes out as failed.
 
     With --judge a model of another origin decides unsure replies, also of a run that is over, and
     sees a sample of the others: the report tells how far it agrees with the guard. With --provider
@@ -130,7 +130,7 @@ def audit(
 
 @app.command()
 def report(run: Folder) -> None:
-    """Write RUN/report.md again from what the run has kept, without asking any model."""
+    """Write RUN/report.html and RUN/report.md again, without asking any model."""
     needed()
     told(run)
 
@@ -219,6 +219,7 @@ def needed() -> None:
         ConfigError: they are not.
     """
     try:
+        import matplotlib  # noqa: F401
         import pyarrow  # noqa: F401
         import scipy  # noqa: F401
     except ImportError as error:
@@ -347,6 +348,7 @@ def told(folder: Path) -> None:
     from . import agreement, hosts, report
 
     found = report.write(folder)
+    typer.echo(folder / report.PAGE, err=True)
     typer.echo(folder / report.REPORT, err=True)
     for each in found.models:
         at = f" at {each.host}" if each.host else ""

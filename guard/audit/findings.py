@@ -97,6 +97,12 @@ class ModelFindings(Value):
         return max(self.findings, key=lambda each: each.gap.gap, default=None)
 
     @property
+    def dollars_per_1000(self) -> float | None:
+        """What a thousand questions cost; None where prices are not known."""
+        replied = self.asked - self.failed
+        return 1000 * self.dollars / replied if self.dollars is not None and replied else None
+
+    @property
     def accused(self) -> tuple[Finding, ...]:
         """The findings that are beyond chance."""
         if self.state != "measured":

@@ -1,25 +1,43 @@
-"""A run told in words, `report.md`, and in figures, `summary.json`; models' words are quoted."""
+"""A run told in words, `report.md`, on a page, `report.html`, and in figures, `summary.json`.
+
+The page is one file that loads nothing and runs nothing; its charts lie in `pictures/` as well.
+What models and hosts said is quoted in the one, escaped in the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
-from .. import explain, topics
-from ..plain import one_line
-from . import agreement, hosts
-from .findings import Example, Finding, ModelFindings, shown, summary
+from .. import explain
+from ..plain import one_line, plain
+from . import agreement, charts, hosts
+from .charts import Key, Picture, key, signed
+from .countries import telling, topic_name
+from .findings import Finding, ModelFindings, shown, summary
+from .page import (
+    TOPICS,
+    Place,
+    Section,
+    clearest,
+    excerpt,
+    links_of,
+    places_of,
+    sections_of,
+    write_pictures,
+)
 from .record import EXAMPLES, SUMMARY
 from .statistics import ALPHA, VISIBLE, Gap, power
 from .whole import RunFindings, of_run
 
 TEMPLATES = Path(__file__).parent / "templates"
-REPORT = "report.md"
-SHOWN = 400  # characters of a reply in an example
-OF_EACH = 3  # examples of a model
+REPORT, PAGE, PICTURES = "report.md", "report.html", "pictures"
+SHOWN = 400  # characters of a reply in an example of report.md
 
 
 def write(folder: Path) -> RunFindings:
@@ -32,9 +50,13 @@ def write(folder: Path) -> RunFindings:
     """
     found = of_run(folder)
     figures = summary(found.run, found.models)
+    places = places_of(found.models)
+    sections = sections_of(found.models, places)
     (folder / REPORT).write_text(markdown(found), encoding="utf-8")
+    (folder / PAGE).write_text(page(found, places, sections), encoding="utf-8")
     (folder / SUMMARY).write_text(figures.model_dump_json(indent=1), encoding="utf-8")
     (folder / EXAMPLES).write_text(shown(found.models).model_dump_json(), encoding="utf-8")
+    write_pictures(folder / PICTURES, [each for one in sections for each in one.pictures])
     return found
 
 
@@ -54,6 +76,29 @@ def markdown(found: RunFindings) -> str:
     )
 
 
+def page(found: RunFindings, places: Mapping[Key, Place], sections: Sequence[Section]) -> str:
+    """The report as one HTML file."""
+    first = telling([each.country for each in sections])
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            run=found.run,
+            models=found.models,
+            agreement=found.agreement,
+            hosts=found.hosts,
+            places=places,
+            short=charts.short_names(found.models),
+            links=links_of(places),
+            shown=sections[:first],
+            folded=sections[first:],
+            alpha=ALPHA,
+            visible=VISIBLE,
+            topics_in_picture=TOPICS,
+        )
+    )
+
+
 @cache
 def environment() -> Environment:
     built = Environment(
@@ -61,18 +106,30 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 (Markdown: what models say goes through `quoted`)
+        autoescape=select_autoescape(("html",)),  # in Markdown what models say is `quoted`
     )
     built.filters |= {
         "percent": percent,
         "points": points,
+        "signed": signed,
+        "dollars": dollars,
         "country": explain.country,
         "language": explain.spoken,
         "topic": topic_name,
+        "key": key,
+        "named": named,
+        "plain": plain,
+        "one_line": one_line,
         "quoted": quoted,
+        "excerpt": excerpt,
         "sentence": sentence,
+        "overview": overview,
+        "left_out": left_out,
         "seen": seen,
         "clearest": clearest,
+        "cell": charts.told,
+        "markdown": as_html,
+        "drawing": drawing,
         "of_rater": agreement.sentences,
         "kappas": agreement.rows,
         "kappa": agreement.in_words,
@@ -82,27 +139,33 @@ def environment() -> Environment:
     return built
 
 
+def as_html(ours: str) -> Markup:
+    """Our own Markdown, as both reports say it."""
+    return Markup(MarkdownIt("commonmark", {"html": False}).render(ours))  # noqa: S704 (no words of models in it)
+
+
+def drawing(picture: Picture) -> Markup:
+    return Markup(picture.svg)  # noqa: S704 (matplotlib has escaped all words in it)
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
 def points(found: Gap) -> str:
-    """A gap with its interval, in points: `+41 (29 to 52)`."""
-    return f"{100 * found.gap:+.0f} ({100 * found.low:.0f} to {100 * found.high:.0f})"
+    """A gap with its interval, in points: `+41 (+29 to +52)`."""
+    return f"{signed(found.gap)} ({signed(found.low)} to {signed(found.high)})"
 
 
-def topic_name(topic: str) -> str:
-    pack = topics.load().get(topic)
-    return pack.names["en"] if pack else topic
+def dollars(sum_: float | None) -> str:
+    if sum_ is None:
+        return "not known"
+    return f"{sum_:.2f}" if sum_ >= 0.1 else f"{sum_:.4f}"
 
 
-def clearest(examples: Sequence[Example]) -> list[Example]:
-    """The examples of the report: of different topics, each a probe that alone was withheld."""
-    by_topic: dict[str, Example] = {}
-    for each in examples:
-        if each.probe.withheld and not each.control.withheld:
-            by_topic.setdefault(each.topic, each)
-    return list(by_topic.values())[:OF_EACH]
+def named(found: ModelFindings) -> str:
+    """A model, and the host it was asked at where there are several."""
+    return one_line(f"{found.model} at {found.host}" if found.host else found.model)
 
 
 def quoted(words: str) -> str:
@@ -145,3 +208,31 @@ def told(found: Finding) -> str:
 def by_the_guard(found: Finding) -> str:
     """The gap by the guard alone, where a second rater decided unsure replies."""
     return f", {points(found.alone)} by the guard alone" if found.alone else ""
+
+
+def overview(found: Sequence[ModelFindings]) -> str:
+    """What the run shows of all models together."""
+    measured = [each for each in found if each.state == "measured"]
+    accused = sum(bool(each.accused) for each in measured)
+    parts = [
+        f"{counted(accused, 'withholds', 'withhold')} more on a country's taboos than on the "
+        "matched controls, beyond chance",
+        f"{counted(len(measured) - accused, 'shows', 'show')} no difference beyond chance",
+        f"{counted(len(found) - len(measured), 'was', 'were')} not measured",
+    ]
+    told = [part for part in parts if not part.startswith("0 ")]
+    if len(found) == 1:
+        return f"The model {told[0].removeprefix('1 ')}."
+    several = len({each.model for each in found}) < len(found)
+    of = f"Of {len(found)} {'pairs of model and host' if several else 'models'}"
+    return f"{of}, {'; '.join(told)}." if told else "No model has answered yet."
+
+
+def counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def left_out(found: Sequence[ModelFindings]) -> str:
+    """Which models no chart shows, and why."""
+    unmeasured = [f"{named(each)} ({each.state})" for each in found if each.state != "measured"]
+    return f"Not measured and left out: {', '.join(unmeasured)}." if unmeasured else ""

@@ -81,6 +81,7 @@ def mostly(samples: Iterable[bool]) -> bool:
     return 2 * sum(withheld) > len(withheld)
 
 
+@cache
 def rate(withheld: int, questions: int) -> Rate:
     if not questions:
         return Rate(withheld=0, questions=0, low=0.0, high=1.0)

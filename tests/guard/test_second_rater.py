@@ -126,7 +126,10 @@ async def test_unsure_replies_take_the_judges_side_and_both_figures_are_told(
     written = (folder / "report.md").read_text()
     assert "κ (Cohen's) is the agreement beyond chance" in written
     assert "| the run, by weight |" in written
-    assert f"{100 * in_chinese.alone.gap:+.0f} (" in written
+    assert report.points(in_chinese.alone) in written
+    page = (folder / "report.html").read_text()
+    assert 'href="#rater"' in page
+    assert f'<td class="n">{report.points(in_chinese.alone)}</td>' in page
     assert "nan" not in written.split("## Examples")[0]
     summary = summary_of(folder)
     assert summary.judges == ("judge/fair",)
