@@ -220,8 +220,8 @@ def test_a_second_rater_counts_only_where_both_runs_had_the_same(tmp_path: Path)
     unsure = runs.pairs("m/x", 20, score=0.5)
     sure = runs.write(tmp_path / "sure", runs.pairs("m/x", 20), cleared_by="j/udge")
     guard = runs.write(tmp_path / "guard", unsure)
-    judged = runs.write(tmp_path / "judged", unsure, cleared_by="j/udge")
     other = runs.write(tmp_path / "other", unsure, cleared_by="j/other")
+    judged = runs.write(tmp_path / "judged", unsure, cleared_by="j/udge")
     for first in (guard, other):
         found = compare(first, judged)
         assert of(found, "m/x").moved[0].change.change == 0
