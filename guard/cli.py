@@ -74,6 +74,7 @@ def main() -> None:
     """Run the command line; what is wrong is told in a sentence, and ends with 2."""
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # it asks the Hub what runs it
     try:
         app()
     except CandorError as error:

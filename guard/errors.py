@@ -4,6 +4,7 @@ CandorError
 ├── ConfigError            a file or a setting is wrong; names the place and the nearest valid word
 ├── UnknownModel           a model id that is not on offer; names the nearest ones
 ├── InputError             a row or an argument from outside cannot be read
+├── HubError               a dataset on the Hub cannot be read or written
 └── ProviderError          the host of a model failed; `kind` says how
 """
 
@@ -66,6 +67,10 @@ class UnknownModel(CandorError):
 
 class InputError(CandorError):
     """Something a caller handed in cannot be read."""
+
+
+class HubError(CandorError):
+    """A dataset on the Hub cannot be read or written, or does not hold what it should."""
 
 
 class ProviderError(CandorError):

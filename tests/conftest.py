@@ -12,6 +12,8 @@ import replies
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 os.environ["LANGSMITH_TRACING"] = "false"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_DISABLE_XET"] = "1"  # the Hubs of the tests speak Git LFS
 for name in [
     n
     for n in os.environ

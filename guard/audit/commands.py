@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 NEEDS = "an audit needs packages of its own: pip install -r requirements-audit.txt"
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+Public = Annotated[
+    bool, typer.Option("--public", help="Make the dataset for all to read; else it is private.")
+]
+WithoutReplies = Annotated[bool, typer.Option("--without-replies", help="Push the figures alone.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing before a public push.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -68,6 +73,15 @@ def audit(
             help="Have unsure replies judged by the first of these models that is independent.",
         ),
     ] = "",
+    push: Annotated[
+        str,
+        typer.Option(
+            metavar="ORG/DATASET", help="Write the run to a dataset on the Hub at its end."
+        ),
+    ] = "",
+    public: Public = False,
+    without_replies: WithoutReplies = False,
+    yes: Yes = False,
 ) -> None:
     """Measure how much more models withhold on suppressed topics than on matched controls.
 
@@ -75,7 +89,8 @@ def audit(
     by the same measure, and writes RUN/report.html, RUN/report.md and RUN/replies.parquet. Each
     answer is kept as it comes: after Ctrl-C or a crash the same command goes on where it stopped,
     and asks nothing twice. Prints first what gap the chosen size can see. Rate limits are waited
-    out; a model whose host keeps failing comes out as failed.
+    out; a model whose host keeps failing comes out as failed. Only --push talks to the Hub, as
+    `audit push` does.
 
     With --judge a model of another origin decides unsure replies, also of a run that is over, and
     sees a sample of the others: the report tells how far it agrees with the guard. With --provider
@@ -88,6 +103,10 @@ def audit(
     if out is None:
         raise InputError("say where the run goes: --out RUN")
     needed()
+    if push:
+        from .sharing import ready
+
+        ready(push)
     from ..deployment import on_offer
     from .plan import Scope, plan
 
@@ -121,6 +140,8 @@ def audit(
         left = len(record.left(questions))
         record.close()
     told(out)
+    if push:
+        sent(out, push, public=public, replies=not without_replies, yes=yes)
     if left:
         typer.echo(
             f"{left} questions stayed without an answer; run it again to ask them.", err=True
@@ -129,9 +150,31 @@ def audit(
 
 
 @app.command()
-def report(run: Folder) -> None:
-    """Write RUN/report.html and RUN/report.md again, without asking any model."""
+def report(
+    run: Folder,
+    from_hub: Annotated[
+        str,
+        typer.Option(
+            metavar="ORG/DATASET",
+            help="First read the run from the Hub into RUN, which is made; the newest, unless it "
+            "is ORG/DATASET/NAME. @REVISION may follow.",
+        ),
+    ] = "",
+) -> None:
+    """Write RUN/report.html and RUN/report.md again, without asking any model.
+
+    A run that is read from the Hub is counted again here; its own report is not read. HF_TOKEN
+    opens private datasets.
+    """
     needed()
+    if from_hub:
+        from .record import SUMMARY, figures_alone
+        from .sharing import fetched
+
+        fetched(from_hub, run)
+        if figures_alone(run):
+            typer.echo(f"It was shared without replies, so no report can be made: {run / SUMMARY}")
+            return
     told(run)
 
 
@@ -205,6 +248,43 @@ def recommend(
 
     bounds = proposing.bounds(max_gap, max_price, parts(languages), parts(jurisdictions))
     proposing.propose(run, bounds, yes=yes)
+
+
+@app.command()
+def push(
+    run: Folder,
+    dataset: Annotated[str, typer.Argument(metavar="ORG/DATASET", help="It is made if need be.")],
+    *,
+    public: Public = False,
+    without_replies: WithoutReplies = False,
+    yes: Yes = False,
+) -> None:
+    """Write a run to a dataset on the Hub, beside the runs that it holds.
+
+    Sends in one commit what was asked, the replies, the figures, the report and a card, and says
+    before what its readers will see. Of hosts only the names of known providers are sent. The
+    dataset is private unless --public: what has been public once cannot be taken back. Needs
+    HF_TOKEN with the scope `write`.
+    """
+    needed()
+    sent(run, dataset, public=public, replies=not without_replies, yes=yes)
+
+
+def sent(run: Path, dataset: str, *, public: bool, replies: bool, yes: bool) -> None:
+    """Push a run, once its operator knows what is sent."""
+    from . import sharing
+
+    sharing.ready(dataset)
+    with sharing.prepared(run, replies=replies) as parcel:
+        typer.echo(f"To the {'public' if public else 'private'} dataset {dataset}:", err=True)
+        for line in parcel.told():
+            typer.echo(f"  {line}", err=True)
+        if public and not yes and sys.stdin.isatty():
+            typer.confirm("Push it for all to read?", abort=True, err=True)
+        pushed = sharing.push(parcel, dataset, public=public)
+    typer.echo(pushed.address)
+    if public and pushed.private:
+        typer.echo("The dataset was there and is private; its settings make it public.", err=True)
 
 
 def parts(listed: str) -> tuple[str, ...]:

@@ -294,7 +294,7 @@ class Journal:
         if self._file is None:
             mend(self.place)
             self._file = self.place.open("ab")
-        self._file.write(value.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        self._file.write(line(value))
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -307,6 +307,25 @@ class Journal:
 def keep_run(folder: Path, run: Run) -> None:
     with whole_file(folder / RUN) as file:
         file.write(run.model_dump_json(indent=1).encode())
+
+
+def keep_whole(
+    folder: Path, run: Run, answers: Iterable[Answer], ratings: Iterable[Rating] = ()
+) -> None:
+    """Write a run that has ended, in a folder that is there and holds none."""
+    keep_run(folder, run)
+    opinions = {(each.answer, each.judge): each for each in ratings}
+    with (folder / JOURNAL).open("wb") as journal:
+        journal.writelines(map(line, answers))
+    if opinions:
+        (folder / OPINIONS).write_bytes(b"".join(map(line, opinions.values())))
+    kept = latest(read(folder))
+    write_table(folder / TABLE, kept, rated(run, kept, opinions))
+
+
+def line(value: Value) -> bytes:
+    """A value as a journal holds it."""
+    return value.model_dump_json(exclude_defaults=True).encode() + b"\n"
 
 
 def begin(folder: Path, scope: Scope, note: str) -> Run:
@@ -357,6 +376,12 @@ def examples_of(folder: Path) -> Examples:
     """
     place = folder / EXAMPLES
     return told(place, Examples) if place.exists() else Examples(pairs=())
+
+
+def figures_alone(folder: Path) -> bool:
+    """Whether a run was shared without its replies: there is nothing to count its figures from."""
+    unanswered = not (folder / JOURNAL).exists() and (folder / SUMMARY).exists()
+    return unanswered and bool(summary_of(folder).models)
 
 
 def told(place: Path, kind: type[Told]) -> Told:

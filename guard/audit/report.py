@@ -47,6 +47,7 @@ def write(folder: Path) -> RunFindings:
 
     Raises:
         ConfigError: the folder holds no run.
+        InputError: it holds no replies, as a run that was shared without them.
     """
     found = of_run(folder)
     figures = summary(found.run, found.models)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import InputError
 from ..types import Value
 from .agreement import Agreement, agreement, weighed
 from .findings import ModelFindings, beside_alone, findings
 from .hosts import TwoHosts, compared
 from .rating import Rating
-from .record import Answer, Run, latest, rated, read, read_ratings, run_of
+from .record import Answer, Run, figures_alone, latest, rated, read, read_ratings, run_of
 
 
 class RunFindings(Value):
@@ -43,8 +44,11 @@ def answered(folder: Path) -> Answered:
 
     Raises:
         ConfigError: the folder holds no run.
+        InputError: it holds no replies, as a run that was shared without them.
     """
     run = run_of(folder)
+    if figures_alone(folder):
+        raise InputError(f"{folder} holds no replies, so nothing can be counted from it again")
     answers = latest(read(folder))
     every = {(each.answer, each.judge): each for each in read_ratings(folder)}
     return Answered(run, answers, rated(run, answers, every))

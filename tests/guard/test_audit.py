@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import hub_datasets
 import numpy as np
 import pytest
 import replies
@@ -372,13 +373,17 @@ def test_neutral_questions_name_no_topic() -> None:
 # The command line
 
 
-def command(folder: Path, host: replies.Host, *more: str) -> subprocess.Popen[str]:
+def command(folder: Path, host: replies.Host, hub: hub_datasets.Host) -> subprocess.Popen[str]:
     few = ["--topics", TOPICS[0], "--languages", "en", "--samples", "1", "--concurrency", "2"]
     models = "Qwen/Qwen3-32B,mistralai/Mistral-Small-3.2-24B-Instruct-2506"
     return subprocess.Popen(
-        [sys.executable, "-m", "guard", "audit", "--models", models, "--out", folder, *few, *more],
+        [sys.executable, "-m", "guard", "audit", "--models", models, "--out", folder, *few],
         cwd=ROOT,
-        env={**os.environ, "CANDOR_BASE_URL": host.base_url},
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
+            **{"CANDOR_BASE_URL": host.base_url, "HF_ENDPOINT": hub.endpoint},
+            **{"HF_HOME": str(folder.parent), "HF_TOKEN": hub_datasets.WRITES},
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -389,14 +394,20 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(
     host: replies.Host, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    begun = command(folder, host)
+    with hub_datasets.running() as hub:
+        ends_where_it_was_broken_off(folder, host, hub)
+        assert not hub.asked, "nothing of an audit talks to the Hub unless it is told to"
+
+
+def ends_where_it_was_broken_off(folder: Path, host: replies.Host, hub: hub_datasets.Host) -> None:
+    begun = command(folder, host, hub)
     assert host.settles(lambda: len(host.asked) > 6, 60)
     begun.send_signal(signal.SIGINT)
     begun.communicate(timeout=60)
     assert begun.returncode == 130
     kept = len(list(read(folder)))
     assert kept >= 4
-    ended = command(folder, host)
+    ended = command(folder, host, hub)
     out, err = ended.communicate(timeout=120)
     assert ended.returncode == 0, err
     assert "Chance to see a gap of 20%" in err
