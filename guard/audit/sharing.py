@@ -146,7 +146,8 @@ def prepared(source: Path, *, replies: bool = True) -> Iterator[Parcel]:
         replies: whether the replies are sent, and the report, which quotes some.
 
     Raises:
-        ConfigError, InputError: the folder holds no run that has ended and can be shared.
+        ConfigError, InputError: the folder holds no run that has ended, or no replies.
+        HubError: it holds what nobody could read back, such as a model's id with markup in it.
     """
     from . import report
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 V = TypeVar("V", bound=Value)
 WORD = re.compile(r"[\w.:/@+#-]{0,300}", re.ASCII)
 QUOTED = frozenset({"note", "question", "reply", "reason"})  # reports show these as what others say
-FROM_HOSTS = frozenset({"provider", "answered_as", "finish_reason"})  # reports do not show these
+FROM_HOSTS = frozenset(
+    {"provider", "answered_as", "finish_reason"}
+)  # shown without markup, if at all
 ROWS = 2_000_000
 UNPACKED = 16 * 2**30  # bytes of a whole table
 LONGEST = 2**18  # bytes of one text: four for each character of a reply that an audit reads
