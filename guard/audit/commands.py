@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .asking import Progress
     from .plan import Question
     from .rating import Judging
+    from .whole import RunFindings
 
 app = typer.Typer(rich_markup_mode=None)
 NEEDS = "an audit needs packages of its own: pip install -r requirements-audit.txt"
@@ -170,11 +171,14 @@ def report(
     if from_hub:
         from .record import SUMMARY, figures_alone
         from .sharing import fetched
+        from .whole import of_run
 
         fetched(from_hub, run)
         if figures_alone(run):
             typer.echo(f"It was shared without replies, so no report can be made: {run / SUMMARY}")
-            return
+        else:
+            tell(run, of_run(run))
+        return
     told(run)
 
 
@@ -424,10 +428,16 @@ def bar(total: int, before: int) -> Iterator[Callable[[Progress], None]]:
 
 
 def told(folder: Path) -> None:
-    """Write the report, and say where it is and what it says of each model."""
+    """Write the report, and tell what it says."""
+    from . import report
+
+    tell(folder, report.write(folder))
+
+
+def tell(folder: Path, found: RunFindings) -> None:
+    """Say where the report is and what it says of each model."""
     from . import agreement, hosts, report
 
-    found = report.write(folder)
     typer.echo(folder / report.PAGE, err=True)
     typer.echo(folder / report.REPORT, err=True)
     for each in found.models:

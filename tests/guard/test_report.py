@@ -226,7 +226,7 @@ def test_a_long_reply_is_folded_and_a_very_long_one_cut() -> None:
         ("id", "model", "host", "jurisdiction", "topic", "pair", "language", "question"), ""
     )
     short, long, endless = (
-        report.excerpt(Answer(**plain, kind="probe", sample=0, reply=reply))
+        report.excerpt(Answer(**plain, kind="neutral", sample=0, reply=reply))
         for reply in ("Yes.", "word " * 300, "字" * 5_000)
     )
     assert short == ("Yes.", "", 0)
