@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from .types import Message
 
 if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk
+    from langchain_core.messages import AIMessage, AIMessageChunk
 
 
 @dataclass
@@ -33,8 +33,8 @@ class Said:
     provider: str = ""
     answered_as: str = ""
 
-    def take(self, chunk: AIMessageChunk) -> tuple[str, str]:
-        """Add a chunk; what it brought of the thoughts, and of the text."""
+    def take(self, chunk: AIMessage) -> tuple[str, str]:
+        """Add a chunk, or a whole message; what it brought of the thoughts, and of the text."""
         meta = chunk.response_metadata
         self.finish_reason = meta.get("finish_reason") or self.finish_reason
         self.provider = meta.get("provider") or self.provider
@@ -91,12 +91,33 @@ async def whole_reply(
 async def spoken(
     chat: BaseChatModel, messages: Sequence[Message], **options: Any
 ) -> AsyncGenerator[AIMessageChunk, None]:
-    """The chunks of a reply; a chat model that fails in its own way has failed as a host does."""
-    told = [(message.role, message.text) for message in messages]
-    try:
-        async with aclosing(chat.astream(told, **options)) as chunks:  # type: ignore[type-var]
+    """The chunks of a reply."""
+    with faults_of_the_chat_model():
+        async with aclosing(chat.astream(told(messages), **options)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
+
+
+async def at_once(chat: BaseChatModel, messages: Sequence[Message], **options: Any) -> AIMessage:
+    """A reply in one piece, which takes a fiftieth of the work of reading its tokens one by one.
+
+    The host is silent until all is said: a long reply may fail with `timeout` or `interrupted`, and
+    a very long one with `too_long`, though it could be streamed.
+    """
+    with faults_of_the_chat_model():
+        return await chat.ainvoke(told(messages), **options)
+
+
+def told(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """Messages as langchain takes them."""
+    return [(message.role, message.text) for message in messages]
+
+
+@contextmanager
+def faults_of_the_chat_model() -> Iterator[None]:
+    """A chat model that fails in its own way has failed as a host does."""
+    try:
+        yield
     except ProviderError:
         raise
     except Exception as error:  # its words may hold a key: they stay in the cause

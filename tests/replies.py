@@ -424,7 +424,7 @@ WAYS: dict[str, Way] = {
 }
 BEFORE_FAULT = 6  # pieces; none for `NAME-first`, half of the reply for `late-NAME`
 QUIRKS = {"hang", "empty", "slow", "think", "reasoning", "reasoning_content", "usage", "routed"}
-QUIRKS |= {"other-model", "keep-alive", "tight", *PASSING}
+QUIRKS |= {"other-model", "keep-alive", "tight", "streams-only", "padded", *PASSING}
 
 
 async def stream(host: Host, request: Request, asked: Asked, said: Said) -> AsyncIterator[bytes]:
@@ -464,6 +464,18 @@ async def events(host: Host, request: Request, asked: Asked, said: Said) -> Asyn
     yield b"data:[DONE]\n\n" if name == "tight" else b"data: [DONE]\n\n"
 
 
+async def broken_off() -> AsyncIterator[bytes]:
+    yield b'{"choices": [{'
+
+
+async def padding() -> AsyncIterator[bytes]:
+    for _ in range(HUGE // 10_000):
+        yield b" " * 9_999 + b"\n"
+
+
+BODIES = {"garbage": broken_off, "padded": padding}  # of replies that are not streamed
+
+
 def whole(asked: Asked, said: Said) -> dict[str, Any]:
     message = {"role": "assistant", "content": said.reply}
     if said.reasoning:
@@ -492,7 +504,7 @@ async def chat(request: Request) -> Response:
         status, waits = PASSING.get(fault) or (int(fault), LASTING.get(fault, {}))
         message = f"status {status} for {headers.get('authorization', 'nobody')}"
         return JSONResponse({"error": {"message": message}}, status, waits)
-    if fault == "hang":
+    if fault == "hang" or (fault == "streams-only" and not body.get("stream")):
         with host.at_work():
             await wait_for_goodbye(request)
         return Response(status_code=499)
@@ -507,8 +519,8 @@ async def chat(request: Request) -> Response:
     if body.get("stream"):
         source = stream(host, request, asked, said)
         return StreamingResponse(source, media_type="text/event-stream", headers=served_by)
-    if fault == "garbage":
-        return Response(b'{"choices": [{', media_type="application/json")
+    if fault in BODIES:
+        return StreamingResponse(BODIES[fault](), media_type="application/json")
     return JSONResponse(whole(asked, said), headers=served_by)
 
 

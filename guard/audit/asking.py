@@ -1,7 +1,9 @@
 """Ask what is planned, many at a time, and judge each reply by one and the same measure.
 
-Rate limits are waited out: as long as the host asks, else longer each time. A model that keeps
-failing is given up and comes out as failed. Nothing is asked once the budget is spent.
+Replies are asked for in one piece, since nobody watches; a host that fails at that is asked for a
+stream from then on. Rate limits are waited out: as long as the host asks, else longer each time.
+A model that keeps failing is given up and comes out as failed. Nothing is asked once the budget is
+spent.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .. import verdict
-from ..asking import Said, spoken, within
+from ..asking import Said, at_once, spoken, within
 from ..catalogue import Catalogue
 from ..errors import FaultKind, ProviderError
 from ..exchange import Exchange
@@ -34,6 +36,7 @@ WAITS = Patience(tries=6, pause=1.0, longest=120.0, faults=10, rest=30.0)
 GIVEN_UP = 12  # faults of a model in a row, each after all its tries
 LIMIT = 40_000  # characters of a reply that are read
 SECONDS = 300.0  # for one whole reply
+AS_A_WHOLE: frozenset[FaultKind] = frozenset({"timeout", "interrupted", "too_long"})
 
 
 class Progress(NamedTuple):
@@ -71,6 +74,7 @@ class Audit:
         self.dollars = record.spent
         self.answered = self.failed = 0
         self.in_a_row: Counter[tuple[str, str]] = Counter()
+        self.streaming: set[tuple[str, str]] = set()
 
     async def run(self, questions: Sequence[Question]) -> AsyncGenerator[Progress, None]:
         """Ask all that has no answer yet; yields after each, which is kept by then."""
@@ -145,6 +149,16 @@ class Audit:
     async def read(self, question: Question, said: Said) -> None:
         """Read a whole reply, or as much as is judged."""
         chat = self.connecting(self.models.get(question.model), question.host)
+        key = (question.model, question.host)
+        if key not in self.streaming:
+            try:
+                said.take(await at_once(chat, [message_of(question)]))
+            except ProviderError as error:
+                if error.kind not in AS_A_WHOLE:
+                    raise
+                self.streaming.add(key)
+            else:
+                return
         async with aclosing(spoken(chat, [message_of(question)])) as chunks:
             async for chunk in chunks:
                 said.take(chunk)

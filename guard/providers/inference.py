@@ -40,6 +40,7 @@ KINDS: dict[int, FaultKind] = {
     413: "too_long",
     429: "rate_limited",
     504: "timeout",
+    524: "timeout",  # of a gateway that waits in vain for a whole reply
 }
 NO_KEY = "none"  # the hub's client takes an empty key for leave to look for the operator's own
 
@@ -172,7 +173,7 @@ class InferenceChat(BaseChatModel):
         request = self._request(messages, stop, **kwargs)
         async with self._client() as client:
             asking = client.chat_completion(**request)
-            with faults(self.token), served_header() as served:
+            with faults(self.token), served_header(streamed=False) as served:
                 output = await asking
                 choice = output.choices[0]
                 reasoning = reasoning_of(choice.message)

@@ -1,4 +1,4 @@
-"""One pool of connections for each event loop, who served a request, and a bound on each line.
+"""One pool of connections for each event loop, who served a request, and a bound on what is read.
 
 A fresh client for each request would build a TLS context (15 ms that block the event loop) and open
 a connection each time.
@@ -25,9 +25,10 @@ LAST_WAIT = 0.5  # seconds for the few bytes behind the last event
 
 @dataclass
 class ServedBy:
-    """The host's name, once the response's headers are there."""
+    """The host's name, once the response's headers are there; `streamed` is what was asked for."""
 
     name: str = ""
+    streamed: bool = True
 
 
 _served: ContextVar[ServedBy | None] = ContextVar("served", default=None)
@@ -35,21 +36,23 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncClient] = Wea
 
 
 class BoundedBody(httpx2.AsyncByteStream):
-    """A response's body that gives up on an endless line, and is read out once all has been said.
+    """A response's body that gives up on what has no end, and is read out once all has been said.
 
-    Readers stop at the last event; a connection whose body was not read out cannot be used again.
+    Of a stream each line is bounded, of a reply that comes whole all lines together. Readers stop
+    at the last event; a connection whose body was not read out cannot be used again.
     """
 
-    def __init__(self, body: httpx2.AsyncByteStream) -> None:
-        self.body, self.parts = body, aiter(body)
+    def __init__(self, body: httpx2.AsyncByteStream, *, streamed: bool = True) -> None:
+        self.body, self.parts, self.streamed = body, aiter(body), streamed
         self.ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         length, tail = 0, b""
         async for part in self.parts:
-            length = length + len(part) if b"\n" not in part else len(part) - part.rfind(b"\n")
+            ends = self.streamed and b"\n" in part
+            length = len(part) - part.rfind(b"\n") if ends else length + len(part)
             if length > LINE_LIMIT:
-                raise ProviderError("too_long", f"the host sent a line of over {LINE_LIMIT} bytes")
+                raise ProviderError("too_long", f"the host sent over {LINE_LIMIT} bytes at once")
             tail = (tail + part)[-32:]
             self.ended = LAST_EVENT in tail
             yield part
@@ -71,7 +74,8 @@ async def watch(response: httpx2.Response) -> None:
     if box is not None:
         box.name = response.headers.get(PROVIDER_HEADER, "")
     if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = BoundedBody(response.stream)
+        streamed = box is None or box.streamed
+        response.stream = BoundedBody(response.stream, streamed=streamed)
 
 
 def shared_client() -> httpx2.AsyncClient:
@@ -94,8 +98,8 @@ async def close_shared_client() -> None:
 
 
 @contextmanager
-def served_header() -> Iterator[ServedBy]:
+def served_header(*, streamed: bool = True) -> Iterator[ServedBy]:
     """A box that holds who served, as soon as the response of this task's request begins."""
-    box = ServedBy()
+    box = ServedBy(streamed=streamed)
     _served.set(box)
     yield box

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.outputs import ChatResult
 from specs import spec
 
-from guard.asking import Said, whole_reply, within
+from guard.asking import Said, at_once, whole_reply, within
 from guard.errors import ProviderError
 from guard.providers.openai_compatible import openai_compatible
 from guard.types import Message
@@ -55,9 +57,32 @@ async def test_no_channel_passes_its_limit(host: replies.Host) -> None:
     assert parts(said) == (replies.CANDID["", "en"][:20], replies.REASONING[:20], "length")
 
 
-async def test_a_fault_of_the_chat_model_is_the_hosts_and_its_words_stay_back() -> None:
+@pytest.mark.parametrize("id_", ["fault/reasoning_content", "fault/filter", "deepseek-ai/x"])
+async def test_in_one_piece_comes_what_would_be_streamed(host: replies.Host, id_: str) -> None:
+    said = Said(10_000)
+    said.take(await at_once(reached(host, id_), ASKED))
+    streamed = await whole_reply(reached(host, id_), ASKED, 10_000)
+    assert [one.body.get("stream", False) for one in host.asked] == [False, True]
+    if id_ != "fault/filter":  # a stream has sent a part by then
+        assert said.text == streamed.text
+    assert said.thoughts == streamed.thoughts
+    assert said.finish_reason == streamed.finish_reason
+    assert (said.provider, said.answered_as) == (streamed.provider, streamed.answered_as)
+    assert said.spent.told
+
+
+async def test_what_comes_in_one_piece_is_bounded_whatever_its_lines(host: replies.Host) -> None:
+    with pytest.raises(ProviderError) as error:
+        await at_once(reached(host, "fault/padded"), ASKED)
+    assert error.value.kind == "too_long"
+
+
+@pytest.mark.parametrize("ask", [at_once, partial(whole_reply, limit=10_000)])
+async def test_a_fault_of_the_chat_model_is_the_hosts_and_its_words_stay_back(
+    ask: Callable[..., Awaitable[Any]],
+) -> None:
     with pytest.raises(ProviderError, match="RuntimeError") as error:
-        await whole_reply(Broken(), ASKED, 10_000)
+        await ask(Broken(), ASKED)
     assert error.value.kind == "unavailable"
     assert "secret" not in str(error.value)
 

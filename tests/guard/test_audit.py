@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,15 @@ import replies
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from pyarrow import parquet
 from specs import spec
 
 from guard import topics
 from guard.audit import report, statistics
 from guard.audit.asking import GIVEN_UP, Audit, Progress
+from guard.audit.commands import reached
 from guard.audit.findings import ModelFindings, findings
 from guard.audit.plan import LOCAL, Question, Scope, neutral, plan
 from guard.audit.record import (
@@ -50,6 +52,8 @@ from guard.audit.statistics import Pair
 from guard.catalogue import Catalogue, GuardSettings
 from guard.errors import FaultKind, InputError, ProviderError
 from guard.patience import Patience
+from guard.providers import Connection
+from guard.providers.transport import close_shared_client
 from guard.types import ModelSpec
 
 ROOT = Path(__file__).parents[2]
@@ -97,9 +101,9 @@ class Scripted(BaseChatModel):
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
         raise NotImplementedError
 
-    async def _astream(
+    async def _agenerate(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
-    ) -> AsyncIterator[ChatGenerationChunk]:
+    ) -> ChatResult:
         question = self.by_text[str(messages[-1].content)]
         self.asked[self.model, question.text] += 1
         if self.fault and len(question.id) and int(question.id[:6], 16) % self.every == 0:
@@ -107,9 +111,9 @@ class Scripted(BaseChatModel):
         language = "zh" if question.language == "zh-Hans" else "en"
         declines = TEMPERS.get(self.model, TEMPERS["m/nothing"])(question)
         said = REFUSAL[language] if declines else answer_to(question)
-        yield ChatGenerationChunk(message=AIMessageChunk(content=said))
         ended = {"finish_reason": "stop", "provider": "test"}
-        yield ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=ended))
+        message = AIMessage(content=said, response_metadata=ended)
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 def catalogue_of(*models: str) -> Catalogue:
@@ -301,6 +305,22 @@ async def test_a_model_that_keeps_failing_is_given_up(tmp_path: Path) -> None:
     assert steps[-1].failed == GIVEN_UP
     assert by_model(tmp_path)["m/dead"].state == "failed"
     assert by_model(tmp_path)["m/nothing"].state == "measured"
+
+
+@pytest.mark.parametrize("model", ["fault/streams-only", "fault/padded"])
+async def test_a_host_that_sends_no_reply_in_one_piece_is_asked_for_a_stream(
+    host: replies.Host, tmp_path: Path, model: str
+) -> None:
+    scope = scope_of(model, topics=TOPICS[:1], languages=("en",))
+    questions = plan(scope)[:3]
+    connecting = partial(reached, connection=Connection(base_url=host.base_url, timeout=0.5))
+    with Record(tmp_path, scope) as record:
+        audit = Audit(catalogue_of(model), connecting, record, concurrency=1, patience=QUICK)
+        steps = [step async for step in audit.run(questions)]
+    await close_shared_client()
+    assert (steps[-1].answered, steps[-1].failed) == (3, 0)
+    assert [one.body.get("stream", False) for one in host.asked] == [False, True, True, True]
+    assert all(answer.reply for answer in read(tmp_path))
 
 
 async def test_another_scope_or_other_packs_take_another_folder(tmp_path: Path) -> None:
