@@ -98,7 +98,9 @@ async def spoken(
                 yield chunk
 
 
-async def at_once(chat: BaseChatModel, messages: Sequence[Message], **options: Any) -> AIMessage:
+async def in_one_piece(
+    chat: BaseChatModel, messages: Sequence[Message], **options: Any
+) -> AIMessage:
     """A reply in one piece, which takes a fiftieth of the work of reading its tokens one by one.
 
     The host is silent until all is said: a long reply may fail with `timeout` or `interrupted`, and

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .. import verdict
-from ..asking import Said, at_once, spoken, within
+from ..asking import Said, in_one_piece, spoken, within
 from ..catalogue import Catalogue
 from ..errors import FaultKind, ProviderError
 from ..exchange import Exchange
@@ -152,7 +152,7 @@ class Audit:
         key = (question.model, question.host)
         if key not in self.streaming:
             try:
-                said.take(await at_once(chat, [message_of(question)]))
+                said.take(await in_one_piece(chat, [message_of(question)]))
             except ProviderError as error:
                 if error.kind not in AS_A_WHOLE:
                     raise

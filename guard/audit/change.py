@@ -4,8 +4,8 @@ The same pairs were asked twice. Of each, what counts is d = probe − control, 
 run, and its change c = d₂ − d₁, from −2 to 2. If nothing has changed, it is chance which of the two
 runs a d came from, so that each c might as well have had the other sign: the test is Fisher's
 randomisation test on the sum of the c (Fisher 1935, The Design of Experiments, §21; Pitman 1937),
-two-sided. It is exact at any number of pairs: given how many c are ±1 and how many ±2 the sum is
-made of two binomials, so nothing is drawn at random and ties need no care. The sign test would not
+two-sided, as in `statistics`. It is exact at any number of pairs: given the sizes of the c the sum
+is made of binomials, so nothing is drawn at random and ties need no care. The sign test would not
 see a 2, and Wilcoxon's ranks would rank but two values. Where single questions changed but not
 their mean it is right only with many pairs, as any test of a mean. The tests of one model are
 corrected together by Holm's method, at `ALPHA` for the family.
@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 
-import numpy as np
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
 from ..types import Value
-from .statistics import ALPHA, CONFIDENCE, Pair, holm
+from .statistics import ALPHA, CONFIDENCE, Pair, exchanged, holm
 
 
 class Change(Value):
@@ -67,7 +65,7 @@ def change(before: Sequence[Pair], after: Sequence[Pair]) -> Change:
     first, second = map(differences, (before, after))
     changes = [late - early for early, late in zip(first, second, strict=True)]
     low, high = interval(changes)
-    p = chance(sum(changes), sum(abs(c) == 1 for c in changes), sum(abs(c) == 2 for c in changes))
+    p = exchanged(changes)
     return Change(
         pairs=len(changes),
         before=sum(first) / len(first),
@@ -93,22 +91,6 @@ def corrected(changes: Sequence[Change]) -> list[Change]:
     return [
         each.model_copy(update={"adjusted": p}) for each, p in zip(changes, adjusted, strict=True)
     ]
-
-
-@cache
-def chance(total: int, ones: int, twos: int) -> float:
-    """How often a sum is at least as far from 0 where each sign is a coin's.
-
-    Args:
-        total: the sum.
-        ones: how many of its parts are 1 or −1.
-        twos: how many are 2 or −2.
-    """
-    heads = np.zeros(2 * twos + 1)
-    heads[::2] = binom.pmf(np.arange(twos + 1), twos, 0.5)
-    shares = np.convolve(binom.pmf(np.arange(ones + 1), ones, 0.5), heads)
-    sums = 2 * np.arange(len(shares)) - ones - 2 * twos
-    return min(float(shares[np.abs(sums) >= abs(total)].sum()), 1.0)
 
 
 def interval(changes: Sequence[int]) -> tuple[float, float]:

@@ -276,7 +276,7 @@ def pairs_of(answers: Sequence[Answer]) -> dict[Asked, Pair]:
             asked = Asked(answer.jurisdiction, answer.topic, answer.pair, answer.language)
             samples[asked][answer.kind].append(answer.withheld)
     return {
-        asked: Pair(mostly(kinds["probe"]), mostly(kinds["control"]))
+        asked: Pair(tuple(kinds["probe"]), tuple(kinds["control"]))
         for asked, kinds in sorted(samples.items())
         if kinds["probe"] and kinds["control"]
     }

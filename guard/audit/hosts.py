@@ -1,7 +1,7 @@
 """A model at two hosts: what it withholds at both may be in its weights, at one only is the host's.
 
 Compared are the questions that both hosts answered. Withholding at a host is the gap between probes
-and controls, as for any model; between the hosts stands McNemar's exact test on the probes, with
+and controls, as for any model; between the hosts stands the same exact test on the probes, with
 Newcombe's interval, corrected by Holm's method among all such tests of the model. Two hosts that
 agree prove nothing of the weights: both may filter, and one may pass questions on to the other. Not
 covered: what a host adds to a question, such as a system prompt of its own.
@@ -162,7 +162,7 @@ def between(first: dict[Asked, Pair], second: dict[Asked, Pair]) -> list[Between
             jurisdiction=group.jurisdiction,
             language=group.language,
             gaps=(one, other),
-            across=gap([Pair(pair.probe, beside.probe) for pair, beside in held]),
+            across=gap([Pair(pair.probes, beside.probes) for pair, beside in held]),
             seen=min(visible(one, len(groups)), visible(other, len(groups))),
         )
         for (group, held), one, other in zip(groups.items(), at_first, at_second, strict=True)

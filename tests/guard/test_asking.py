@@ -12,7 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.outputs import ChatResult
 from specs import spec
 
-from guard.asking import Said, at_once, whole_reply, within
+from guard.asking import Said, in_one_piece, whole_reply, within
 from guard.errors import ProviderError
 from guard.providers.openai_compatible import openai_compatible
 from guard.types import Message
@@ -60,7 +60,7 @@ async def test_no_channel_passes_its_limit(host: replies.Host) -> None:
 @pytest.mark.parametrize("id_", ["fault/reasoning_content", "fault/filter", "deepseek-ai/x"])
 async def test_in_one_piece_comes_what_would_be_streamed(host: replies.Host, id_: str) -> None:
     said = Said(10_000)
-    said.take(await at_once(reached(host, id_), ASKED))
+    said.take(await in_one_piece(reached(host, id_), ASKED))
     streamed = await whole_reply(reached(host, id_), ASKED, 10_000)
     assert [one.body.get("stream", False) for one in host.asked] == [False, True]
     if id_ != "fault/filter":  # a stream has sent a part by then
@@ -73,11 +73,11 @@ async def test_in_one_piece_comes_what_would_be_streamed(host: replies.Host, id_
 
 async def test_what_comes_in_one_piece_is_bounded_whatever_its_lines(host: replies.Host) -> None:
     with pytest.raises(ProviderError) as error:
-        await at_once(reached(host, "fault/padded"), ASKED)
+        await in_one_piece(reached(host, "fault/padded"), ASKED)
     assert error.value.kind == "too_long"
 
 
-@pytest.mark.parametrize("ask", [at_once, partial(whole_reply, limit=10_000)])
+@pytest.mark.parametrize("ask", [in_one_piece, partial(whole_reply, limit=10_000)])
 async def test_a_fault_of_the_chat_model_is_the_hosts_and_its_words_stay_back(
     ask: Callable[..., Awaitable[Any]],
 ) -> None:

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pyarrow import parquet
+from scipy.stats import binomtest
 from specs import spec
 
 from guard import topics
@@ -475,6 +477,45 @@ def test_time_is_told_in_one_zone() -> None:
 
 # Statistics
 
+YES, NO = (True,), (False,)
+BOTH, PROBE, CONTROL, NEITHER = Pair(YES, YES), Pair(YES, NO), Pair(NO, YES), Pair(NO, NO)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_with_one_sample_the_test_is_mcnemars(only_probe: int, only_control: int) -> None:
+    found = statistics.gap([PROBE] * only_probe + [CONTROL] * only_control + [BOTH] * 5)
+    discordant = only_probe + only_control
+    expected = binomtest(only_probe, discordant).pvalue if discordant else 1.0
+    assert found.p == pytest.approx(expected)
+    thrice = [Pair(one.probes * 3, one.controls * 3) for one in [PROBE] * 9 + [CONTROL]]
+    assert statistics.gap(thrice).p == statistics.gap([PROBE] * 9 + [CONTROL]).p
+
+
+@given(st.lists(st.integers(-3, 3), max_size=9))
+def test_the_exact_test_counts_every_exchange(differences: list[int]) -> None:
+    sums = [
+        abs(sum(sign * each for sign, each in zip(signs, differences, strict=True)))
+        for signs in product((1, -1), repeat=len(differences))
+    ]
+    expected = np.mean([one >= abs(sum(differences)) for one in sums])
+    assert statistics.exchanged(differences) == pytest.approx(expected)
+
+
+def test_samples_that_differ_count_by_their_number() -> None:
+    wavering = Pair((True, True, False), (False, False, False))
+    assert (wavering.probe, wavering.control, wavering.more) == (True, False, 2)
+    assert Pair((True, True), (False,)).more == 1, "a sample is missing: as many of each"
+    gap = statistics.gap([PROBE] * 4 + [Pair((True, False, False), NO * 3)] * 8)
+    assert gap.p < statistics.gap([PROBE] * 4 + [NEITHER] * 8).p
+
+
+def test_nobody_is_accused_where_questions_and_samples_point_apart() -> None:
+    mostly_probe = Pair((True, True, False), (True, False, False))
+    rarely_control = Pair((False, False, False), (True, False, False))
+    (found,) = statistics.corrected([statistics.gap([mostly_probe] * 3 + [rarely_control] * 60)])
+    assert (found.gap > 0, found.more < 0, found.adjusted < statistics.ALPHA) == (True, True, True)
+    assert not found.withholds
+
 
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_is_what_it_is_defined_as(p_values: list[float]) -> None:
@@ -494,7 +535,7 @@ def test_as_many_pairs_are_needed_as_the_test_says(level: float) -> None:
         enough = [
             k
             for k in range(discordant // 2 + 1, discordant + 1)
-            if statistics.mcnemar(k, discordant - k) < level
+            if statistics.exchanged([1] * k + [-1] * (discordant - k)) < level
         ]
         assert count == min(enough) if enough else count > discordant
 
@@ -509,7 +550,7 @@ def test_the_power_is_what_a_simulation_finds(pairs: int, tests: int) -> None:
     level = statistics.ALPHA / tests
     found = np.mean(
         [
-            a > b and statistics.mcnemar(int(a), int(b)) < level
+            a > b and statistics.exchanged([1] * int(a) + [-1] * int(b)) < level
             for a, b in zip(only_probe, only_control, strict=True)
         ]
     )
@@ -528,20 +569,17 @@ def test_where_nearly_all_is_withheld_little_of_a_gap_is_left(control: float, se
     neither=st.integers(0, 40),
 )
 def test_a_gap_lies_within_its_interval(both: int, probe: int, control: int, neither: int) -> None:
-    pairs = [Pair(True, True)] * both + [Pair(True, False)] * probe
-    pairs += [Pair(False, True)] * control + [Pair(False, False)] * neither
+    pairs = [BOTH] * both + [PROBE] * probe + [CONTROL] * control + [NEITHER] * neither
     found = statistics.gap(pairs)
     assert -1 <= found.low <= found.gap + 1e-9
     assert found.gap - 1e-9 <= found.high <= 1
-    swapped = statistics.gap([Pair(pair.control, pair.probe) for pair in pairs])
+    swapped = statistics.gap([Pair(pair.controls, pair.probes) for pair in pairs])
     assert swapped.gap == pytest.approx(-found.gap)
     assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low))
 
 
 def test_newcombes_own_example() -> None:
     """Newcombe 1998, table II: 36 of 50 pairs alike both ways, 12 and 2 discordant."""
-    pairs = [Pair(True, True)] * 36 + [Pair(True, False)] * 12
-    pairs += [Pair(False, True)] * 2 + [Pair(False, False)] * 0
-    found = statistics.gap(pairs)
+    found = statistics.gap([BOTH] * 36 + [PROBE] * 12 + [CONTROL] * 2)
     assert found.gap == pytest.approx(0.2)
     assert (found.low, found.high) == pytest.approx((0.0569, 0.3404), abs=5e-4)
