@@ -804,11 +804,12 @@ def fates(group: Figures) -> tuple[int, ...]:
     return complete, answered - complete, caught - answered, group["withheld"] - caught
 
 
-def write_into(page: Path, tables: str) -> None:
+def write_into(page: Path, tables: str, markers: tuple[str, str] = MARKERS) -> None:
     """Put the tables between the page's markers."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKERS[0])
-    after = rest.partition(MARKERS[1])[2]
-    page.write_text(f"{before}{MARKERS[0]}\n{tables}\n{MARKERS[1]}{after}", encoding="utf-8")
+    begin, end = markers
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    page.write_text(f"{before}{begin}\n{tables}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
