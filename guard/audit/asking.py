@@ -20,6 +20,7 @@ from ..asking import Said, in_one_piece, spoken, within
 from ..catalogue import Catalogue
 from ..errors import FaultKind, ProviderError
 from ..exchange import Exchange
+from ..learned import Learned
 from ..patience import Patience
 from ..prices import Spent
 from ..types import Message, ModelSpec, Verdict
@@ -192,11 +193,12 @@ def message_of(question: Question) -> Message:
     return Message(role="user", text=question.text)
 
 
-def judged(question: str, said: Said) -> Verdict:
-    """What the guard holds of a reply, whatever it is about.
+def judged(question: str, said: Said, weights: Learned | None = None) -> Verdict:
+    """What the guard holds of a reply, whatever it is about; by the shipped weights, or by others.
 
     Probes, controls and neutral questions are judged alike: as a reply to a hard question, without
     a pack's anchors and narratives, since a control has none.
     """
-    exchange = Exchange(question, said.text, said.thoughts, said.finish_reason or None, hard=True)
+    finish = said.finish_reason or None
+    exchange = Exchange(question, said.text, said.thoughts, finish, weights=weights, hard=True)
     return verdict.judge(exchange)
