@@ -1,4 +1,4 @@
-"""The pure parts of benchmarks/audit_power.py and benchmarks/audit_replay.py."""
+"""The pure parts of benchmarks/audit_power.py and benchmarks/audit_replay.py, and what ships."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 
 from guard.audit import statistics
-from guard.audit.record import Answer
+from guard.audit.record import Answer, Summary, summary_of
+from guard.catalogue import Catalogue, load
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 pytest.importorskip("sklearn", reason="the benchmarks reckon with scikit-learn")
 import audit_power as power
 import audit_replay as replay
 
+ROOT = Path(__file__).parents[2]
 HUB = {"qwen/x": "Qwen/X"}
+SHIPPED = ROOT / "guard" / "data" / "audit" / "shipped"
 
 # Power
 
@@ -92,3 +95,34 @@ def test_both_judges_say_less_than_either() -> None:
     disputed = row("CN", "en", 1, "evasive", label_b="complete")
     held = [replay.withholds(disputed, label) for label in replay.LABELS]
     assert held == [True, False, False]
+
+
+# What ships
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Summary:
+    return summary_of(SHIPPED)
+
+
+def test_the_run_that_ships_says_what_it_is(shipped: Summary) -> None:
+    assert "recorded replies" in shipped.note
+    assert "SpeechMap" in shipped.note
+    assert (len(shipped.models), shipped.samples) == (24, 1)
+    assert {one.asked for one in shipped.models} <= set(range(236, 241))
+    assert all(one.state == "measured" and len(one.gaps) == 4 for one in shipped.models)
+
+
+def test_it_holds_figures_alone(shipped: Summary) -> None:
+    files = [path for path in SHIPPED.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json", ".svg"}
+    assert sum(path.stat().st_size for path in files) < 500_000
+    assert all((one.tokens, one.dollars, one.seconds) == (0, None, None) for one in shipped.models)
+    words = [word for one in shipped.topics for word in (one.topic, one.model, one.language)]
+    assert max(map(len, words)) < 60
+
+
+def test_its_models_are_known_by_their_ids_on_the_hub(shipped: Summary) -> None:
+    offered: Catalogue = load(ROOT / "models.yaml")
+    known = {one.id for one in offered.models} & {one.model for one in shipped.models}
+    assert {"Qwen/Qwen2.5-72B-Instruct", "deepseek-ai/DeepSeek-R1"} <= known
