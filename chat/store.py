@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from sqlalchemy import (
     JSON,
@@ -23,10 +23,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
+    delete,
     event,
+    false,
+    insert,
     inspect,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.engine import Connection as SyncConnection
@@ -39,6 +43,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship,
 from sqlalchemy.types import TypeDecorator
 
 from guard.errors import ConfigError
+from guard.text import split_thinking
+
+from .words import WordList, words
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 UNREACHABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that refuses or is gone
@@ -67,6 +74,14 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+class Place(NamedTuple):
+    """Where a conversation stands in the list, which goes from the greatest to the least."""
+
+    pinned: bool
+    updated_at: datetime
+    id: str
+
+
 class Base(AsyncAttrs, DeclarativeBase):
     """Base of the tables."""
 
@@ -75,7 +90,7 @@ class Conversation(Base):
     """A conversation. `leaf_id` is the turn that is shown last; `deleted_at` hides it, for undo."""
 
     __tablename__ = "conversation"
-    __table_args__ = (Index("ix_conversation_owner", "owner", "updated_at"),)
+    __table_args__ = (Index("ix_conversation_place", "owner", "pinned", "updated_at", "id"),)
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     owner: Mapped[str]
@@ -83,6 +98,7 @@ class Conversation(Base):
     model: Mapped[str]
     mode: Mapped[str]
     withheld: Mapped[bool] = mapped_column(default=False)
+    pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
     leaf_id: Mapped[str | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -90,6 +106,10 @@ class Conversation(Base):
     turns: Mapped[list[Turn]] = relationship(
         back_populates="conversation", order_by="Turn.created_at", cascade="all, delete-orphan"
     )
+
+    @property
+    def place(self) -> Place:
+        return Place(self.pinned, self.updated_at, self.id)
 
     def path(self) -> list[Turn]:
         """The turns that are shown, first to last."""
@@ -200,6 +220,24 @@ class Reply(Base):
         return self.verdict["status"] if self.verdict else None
 
 
+class Indexed(Base):
+    """The words of a title, a question or a finished reply, for the search.
+
+    `source` is the id of the row they are from; a title has no turn. The index over the words is
+    each database's own, and is made by the migration alone.
+    """
+
+    __tablename__ = "indexed"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(index=True)
+    conversation_id: Mapped[str] = mapped_column(
+        ForeignKey("conversation.id", ondelete="CASCADE"), index=True
+    )
+    turn_id: Mapped[str | None]
+    words: Mapped[list[str]] = mapped_column(WordList)
+
+
 class Preferences(Base):
     """What a reader has set, once they have; `mode` is what the guard does in new conversations."""
 
@@ -269,9 +307,14 @@ class Store:
                     await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 await connection.run_sync(migrate)
         async with self.session() as session:
-            await session.execute(
-                update(Reply).where(Reply.state == "streaming").values(state="interrupted")
+            left = await session.scalars(
+                update(Reply)
+                .where(Reply.state == "streaming")
+                .values(state="interrupted")
+                .returning(Reply.id)
             )
+            for id_ in left.all():
+                await index_reply(session, id_)
 
     async def _write_ahead(self) -> None:
         """Let readers go on beside a writer. The file remembers; SQLite does not wait for this."""
@@ -295,13 +338,24 @@ class Store:
         async with self._sessions() as session, session.begin():
             yield session
 
-    async def conversations(self, owner: str) -> Sequence[Conversation]:
-        """The owner's conversations without their turns, newest first."""
+    async def conversations(
+        self, owner: str, *, after: Place | None = None, most: int | None = None
+    ) -> Sequence[Conversation]:
+        """The owner's conversations without their turns: the pinned ones, then newest first.
+
+        Args:
+            after: the place behind which to begin.
+            most: how many.
+        """
+        place = (Conversation.pinned, Conversation.updated_at, Conversation.id)
         query = (
             select(Conversation)
             .where(Conversation.owner == owner, Conversation.deleted_at.is_(None))
-            .order_by(Conversation.updated_at.desc())
+            .order_by(*(column.desc() for column in place))
+            .limit(most)
         )
+        if after:
+            query = query.where(tuple_(*place) < tuple_(*after))
         async with self.session() as session:
             return (await session.scalars(query)).all()
 
@@ -321,6 +375,8 @@ class Store:
         conversation = Conversation(owner=owner, title=short, model=model, mode=mode)
         async with self.session() as session:
             session.add(conversation)
+            await session.flush()
+            await index(session, conversation.id, conversation.id, None, short)
         return conversation
 
     async def add_turn(
@@ -333,10 +389,15 @@ class Store:
             conversation.turns.append(turn)
             conversation.leaf_id = turn.id
             conversation.updated_at = now()
+            await index(session, turn.id, conversation_id, turn.id, question)
             return turn.id
 
     async def change(self, owner: str, conversation_id: str, **values: Any) -> None:
-        """Set columns of a conversation: `title`, `model`, `mode`, `leaf_id`, `deleted_at`."""
+        """Set columns of a conversation: `title`, `model`, `pinned`, `deleted_at`, …
+
+        Raises:
+            NotFound: it does not exist, or is not the owner's.
+        """
         async with self.session() as session:
             changed = await session.execute(
                 update(Conversation)
@@ -345,6 +406,27 @@ class Store:
             )
             if not changed.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(conversation_id)
+            if "title" in values:
+                await index(session, conversation_id, conversation_id, None, values["title"])
+
+    async def entitle(self, conversation_id: str, title: str, *, instead_of: str) -> None:
+        """Set a title where the first one still stands; one that a reader gave is not touched."""
+        async with self.session() as session:
+            changed = await session.execute(
+                update(Conversation)
+                .where(Conversation.id == conversation_id, Conversation.title == instead_of)
+                .values(title=title)
+            )
+            if changed.rowcount:  # type: ignore[attr-defined]
+                await index(session, conversation_id, conversation_id, None, title)
+
+    async def forget(self, before: datetime) -> int:
+        """Remove what was deleted before then, with all its rows; how many conversations."""
+        async with self.session() as session:
+            gone = await session.execute(
+                delete(Conversation).where(Conversation.deleted_at < before)
+            )
+            return int(gone.rowcount)  # type: ignore[attr-defined]
 
     async def show_run(self, owner: str, conversation_id: str, turn_id: str, run: int) -> None:
         """Show another run of a turn."""
@@ -381,11 +463,15 @@ class Store:
             await session.execute(
                 update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
             )
+            if reply.state != "streaming":
+                await index_reply(session, reply.id)
 
     async def save_reply(self, reply_id: str, **values: Any) -> None:
-        """Set columns of a reply."""
+        """Set columns of a reply. The search knows it once its state says that it has ended."""
         async with self.session() as session:
             await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            if values.get("state", "streaming") != "streaming":
+                await index_reply(session, reply_id)
 
     async def mark_withheld(self, conversation_id: str) -> None:
         """Note that a reply of the conversation withheld, for the dot in the list."""
@@ -414,6 +500,27 @@ async def load(session: AsyncSession, owner: str, id_: str) -> Conversation:
     if found is None:
         raise NotFound(id_)
     return found
+
+
+async def index(
+    session: AsyncSession, source: str, conversation_id: str, turn_id: str | None, told: str
+) -> None:
+    """Let the search find a text by its words, and no longer by those it had before."""
+    found = await asyncio.to_thread(lambda: [word.text for word in words(told)])
+    await session.execute(delete(Indexed).where(Indexed.source == source))
+    values = {"source": source, "conversation_id": conversation_id, "turn_id": turn_id}
+    await session.execute(insert(Indexed).values(**values, words=found))
+
+
+async def index_reply(session: AsyncSession, reply_id: str) -> None:
+    """Index what a reply says, without its thinking."""
+    query = (
+        select(Turn.conversation_id, Reply.turn_id, Reply.text)
+        .join(Reply, Reply.turn_id == Turn.id)
+        .where(Reply.id == reply_id)
+    )
+    for conversation_id, turn_id, said in await session.execute(query):
+        await index(session, reply_id, conversation_id, turn_id, split_thinking(said).answer)
 
 
 def turn_of(conversation: Conversation, turn_id: str) -> Turn:

@@ -1,14 +1,17 @@
-"""The app over the test host, and two readers of it."""
+"""The app over the test host, two readers of it, and its store in each database."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import databases
 import pytest
 import replies
 from served import API_KEY, HF_TOKEN, Page, Site, page_of, serving, settles
 
 from chat.settings import Settings
+from chat.store import Store
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +48,29 @@ def stranger(site: Site) -> Iterator[Page]:
     with page_of(site.url) as page:
         page.state()
         yield page
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    with databases.server() as url:
+        yield url
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "a folder" / "candor.sqlite3"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, file: Path) -> str:
+    """A new database: a file, and an empty schema of a PostgreSQL server where there is one."""
+    if request.param == "sqlite":
+        return databases.address(file)
+    return await databases.emptied(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    opened = await Store(url).open()
+    yield opened
+    await opened.close()

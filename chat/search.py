@@ -1,0 +1,86 @@
+"""Search over a reader's conversations: all typed words in one title, question or reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, func, literal_column, select, table
+from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from guard.text import split_thinking
+
+from .store import Conversation, Indexed, Reply, Store, Turn
+from .words import Phrase, for_postgresql, for_sqlite
+
+MOST = 50  # conversations
+
+
+class Found(NamedTuple):
+    """A conversation, and the newest message of it that holds what was searched for.
+
+    Without a message (`turn` is None) it is the title alone. `reply` and `run` are set where a
+    reply holds it, else a question does.
+    """
+
+    conversation: Conversation
+    turn: str | None = None
+    reply: str | None = None
+    run: int | None = None
+    text: str = ""
+
+
+async def search(store: Store, owner: str, wanted: Sequence[Phrase]) -> list[Found]:
+    """The owner's conversations that hold all phrases in one message, newest first."""
+    if not wanted:
+        return []
+    holds = holding(store.engine.dialect.name, wanted)
+    query = (
+        select(Conversation)
+        .where(
+            Conversation.owner == owner,
+            Conversation.deleted_at.is_(None),
+            Conversation.id.in_(select(Indexed.conversation_id).where(holds)),
+        )
+        .order_by(Conversation.updated_at.desc(), Conversation.id.desc())
+        .limit(MOST)
+    )
+    async with store.session() as session:
+        conversations = (await session.scalars(query)).all()
+        messages = await newest(session, [one.id for one in conversations], holds)
+    return [Found(one, *messages.get(one.id, ())) for one in conversations]
+
+
+def holding(dialect: str, wanted: Sequence[Phrase]) -> ColumnElement[bool]:
+    """Whether a row of `Indexed` holds the phrases."""
+    if dialect == "postgresql":
+        return Indexed.words.op("@@")(func.cast(for_postgresql(wanted), TSQUERY))
+    words = literal_column("indexed_words")
+    rows = select(literal_column("rowid")).select_from(table("indexed_words"))
+    return Indexed.id.in_(rows.where(words.op("MATCH")(for_sqlite(wanted))))
+
+
+async def newest(
+    session: AsyncSession, conversations: Sequence[str], holds: ColumnElement[bool]
+) -> dict[str, tuple[str, str | None, int | None, str]]:
+    """Turn, reply, run and text of the newest question or reply of each conversation that holds what is searched for."""
+    latest = (
+        select(func.max(Indexed.id))
+        .where(Indexed.conversation_id.in_(conversations), Indexed.turn_id.is_not(None), holds)
+        .group_by(Indexed.conversation_id)
+    )
+    query = (
+        select(Turn, Reply)
+        .join(Indexed, Indexed.turn_id == Turn.id)
+        .outerjoin(Reply, Reply.id == Indexed.source)
+        .where(Indexed.id.in_(latest))
+    )
+    rows = await session.execute(query)
+    return {turn.conversation_id: message(turn, reply) for turn, reply in rows}
+
+
+def message(turn: Turn, reply: Reply | None) -> tuple[str, str | None, int | None, str]:
+    if reply is None:
+        return turn.id, None, None, turn.question
+    return turn.id, reply.id, reply.run, split_thinking(reply.text).answer

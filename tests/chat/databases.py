@@ -1,0 +1,77 @@
+"""Databases for tests: SQLite files, and a PostgreSQL server of our own where one is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from served import free_port
+from sqlalchemy.ext.asyncio import create_async_engine
+
+BINARIES = Path("/usr/lib/postgresql")
+
+
+def binaries() -> Path | None:
+    """The folder of PostgreSQL's programs, where they and its driver are installed."""
+    if find_spec("asyncpg") is None:
+        return None
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    return next((path.parent for path in sorted(BINARIES.glob("*/bin/initdb"))), None)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The address of a PostgreSQL server: the one of `TEST_POSTGRES_URL`, else one for the time."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL or asyncpg is not installed, and TEST_POSTGRES_URL names no server")
+    # it refuses to run as root, and the path of its socket may not be long
+    user = "nobody" if os.getuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="candor-pg"))
+    if user:
+        shutil.chown(folder, user)
+    port = free_port()
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
+
+    def run(program: str, *arguments: str) -> None:
+        command = [str(programs / program), "-D", str(folder / "data"), *arguments]
+        subprocess.run(
+            command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, timeout=120
+        )
+
+    try:
+        run("initdb", "-U", "candor", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
+        try:
+            yield f"postgresql+asyncpg://candor@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+async def emptied(server: str) -> str:
+    """The server's address, its public schema new."""
+    engine = create_async_engine(server)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        await connection.exec_driver_sql("CREATE SCHEMA public")
+    await engine.dispose()
+    return server
+
+
+def address(file: Path) -> str:
+    return f"sqlite+aiosqlite:///{file}"
