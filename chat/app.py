@@ -23,6 +23,7 @@ from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
+from . import listing
 from .pages import audit as audit_page
 from .pages import models as models_page
 from .pages.chat import HEAD, page, theme
@@ -30,6 +31,7 @@ from .routes import Chat, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
+from .sweep import sweeping
 
 PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
 STATIC = Path(__file__).parent / "static"
@@ -52,15 +54,19 @@ def build(settings: Settings) -> FastAPI:
         store = await Store(settings.database).open()
         chat = app.state.chat = Chat(store, models, connection, can_sign_in=signs_in)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
+        swept = asyncio.create_task(sweeping(store))
         yield
+        swept.cancel()
         await ready
         await chat.live.close()
+        await chat.titles.close()
         await close_connections()
         await store.close()
 
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.include_router(router)
+    app.include_router(listing.router)
     app.state.audit_page = audit
     app.include_router(audit_page.router)
     app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 
 from . import texts
 
 COOKIE = "candor_reader"
+ZONE = "candor_zone"  # set by the page: the name of the reader's time zone
 YEAR = 365 * 24 * 3600
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader: whose conversations are shown, in which language, and whose token pays."""
+    """A reader: whose conversations are shown, in which language and zone, and whose token pays."""
 
     owner: str
     language: str
     token: str | None = None
     name: str | None = None
+    zone: tzinfo = UTC
 
     def __repr__(self) -> str:
         return f"Reader(language={self.language!r})"
@@ -31,6 +36,7 @@ class Reader:
 async def reader(request: Request, response: Response) -> Reader:
     """The reader behind a request; a new one is given a cookie."""
     language = texts.accepted(request.headers.get("accept-language", ""))
+    zone = zone_of(unquote(request.cookies.get(ZONE, "")))
     session = request.scope.get("session") or {}
     oauth = session.get("oauth_info") or {}
     user = oauth.get("userinfo") or {}
@@ -40,12 +46,21 @@ async def reader(request: Request, response: Response) -> Reader:
             language=language,
             token=oauth.get("access_token"),
             name=user.get("preferred_username") or user.get("name"),
+            zone=zone,
         )
     cookie = request.cookies.get(COOKIE, "")
     if not TOKEN.fullmatch(cookie):
         cookie = secrets.token_hex(16)
         give_cookie(request, response, cookie)
-    return Reader(owner=f"cookie:{cookie}", language=language)
+    return Reader(owner=f"cookie:{cookie}", language=language, zone=zone)
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that name, as the IANA writes it; UTC where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, LookupError, OSError):  # it looks for a file of that name
+        return UTC
 
 
 def give_cookie(request: Request, response: Response, value: str) -> None:

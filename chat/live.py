@@ -96,6 +96,11 @@ class Live:
             self._task.cancel()
         await asyncio.wait([self._task])
 
+    async def ended(self) -> None:
+        """Wait until it is over."""
+        if self._task:
+            await asyncio.wait([self._task])
+
     async def wait(self, seen: int, seconds: float) -> int:
         """The version, as soon as it is newer than `seen` or `seconds` have passed."""
         if self.version == seen and self.running:

@@ -7,7 +7,6 @@ Templates escape all they are given. The one HTML that goes through unescaped is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -235,16 +234,6 @@ def fault(each: Reply, model: ModelSpec, question: str, view: View) -> str:
     happened, advice = explain.fault(each.fault["kind"], language, model=model.name)
     told = {"happened": happened, "advice": advice, "exhausted": exhausted(each, view.language)}
     return fill("fault", view, reply=each, **told)
-
-
-def sidebar(conversations: Sequence[Conversation], current: str | None, view: View) -> str:
-    """The conversations by day, newest first."""
-    today = datetime.now(UTC).date()
-    names = {today: view.say.today, today - timedelta(days=1): view.say.yesterday}
-    days: dict[str, list[Conversation]] = {}
-    for one in conversations:
-        days.setdefault(names.get(one.updated_at.date(), view.say.earlier), []).append(one)
-    return fill("sidebar", view, days=list(days.items()), current=current)
 
 
 def picker(current: str, view: View) -> str:

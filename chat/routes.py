@@ -27,12 +27,13 @@ from guard.providers import Connection
 from guard.providers.connect import on_offer
 from guard.types import Message, Mode, ModelSpec, Verdict
 
-from . import render, texts
+from . import render, sidebar, texts
 from .auth import Reader, reader
 from .examples import examples
 from .live import LiveReplies
 from .store import Conversation, NotFound, Reply, Store, Turn, now, reply_of, turn_of
 from .stream import Watcher, watch
+from .titles import Asker, Titles
 from .view import View, language_of
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Chat:
     ) -> None:
         self.store, self.can_sign_in = store, can_sign_in
         self.live = LiveReplies(store)
+        self.titles = Titles(store)
         self.visitors = Guard(on_offer(models, connection), connection)
         self.signed_in = Guard(models, connection)
 
@@ -72,7 +74,7 @@ class Chat:
 
     def view(self, who: Reader) -> View:
         guard = self.guard(who)
-        return View(who.language, guard.models, guard.connection, bool(who.token))
+        return View(who.language, guard.models, guard.connection, bool(who.token), who.zone)
 
 
 class Body(BaseModel):
@@ -127,6 +129,7 @@ class Change(Body):
     title: Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT)] | None = None
     model: str | None = None
     mode: Mode | None = None
+    pinned: bool | None = None
     deleted: bool | None = None
 
 
@@ -149,8 +152,13 @@ changing = APIRouter(dependencies=[Depends(from_our_page)])
 
 
 @router.get("/state")
-async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -> dict[str, Any]:
-    """The whole page as it stands: sidebar, thread, model and mode."""
+async def state(
+    who: Who, chat: Shared, c: str | None = None, model: str = "", listed: bool = False
+) -> dict[str, Any]:
+    """The whole page as it stands: sidebar, thread, model and mode.
+
+    Who has the list of conversations already (`listed`) is not sent it again.
+    """
     view = chat.view(who)
     missing = False
     conversation = None
@@ -163,7 +171,7 @@ async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -
     preferred = (await chat.store.preferences(who.owner)).mode
     mode = allowed(conversation.mode if conversation else preferred, view)
     return {
-        "sidebar": await sidebar(chat, who, view, conversation),
+        "sidebar": None if listed else await first_page(chat, who, view),
         "thread": await drawn(render.thread, conversation, view, examples(view)),
         "picked": render.picked(spec, view),
         "picker": render.picker(spec.id, view),
@@ -186,7 +194,10 @@ async def state(who: Who, chat: Shared, c: str | None = None, model: str = "") -
 async def events(
     id_: str, conversation: Annotated[Conversation, Depends(owned)], who: Who, chat: Shared
 ) -> AsyncIterator[ServerSentEvent]:
-    """What changes in the running turn until it ends; then the turn and the sidebar as they are."""
+    """What changes in the running turn until it ends; then the turn as it is, and its entry.
+
+    A title that is still being asked for comes last.
+    """
     view = chat.view(who)
     live = chat.live.get(id_)
     if live is not None:
@@ -197,18 +208,23 @@ async def events(
             else:
                 yield ServerSentEvent(event="update", data={"turn": turn.id, **message})
         if not live.kept:  # what the page shows is all there is of it
-            yield ServerSentEvent(event="end", data={"turn": None, "html": "", "sidebar": None})
+            yield ServerSentEvent(event="end", data={"turn": None, "html": "", "entry": None})
             return
     conversation = await chat.store.conversation(who.owner, id_)
-    path = conversation.path()
+    path, titling = conversation.path(), chat.titles.coming(id_)
     yield ServerSentEvent(
         event="end",
         data={
             "turn": path[-1].id if path else None,
             "html": await drawn(render.turn, conversation, path[-1], view) if path else "",
-            "sidebar": await sidebar(chat, who, view, conversation),
+            "entry": sidebar.listed([conversation], view),
+            "title": conversation.title,
+            "titling": titling,
         },
     )
+    if titling:
+        await chat.titles.wait(id_)
+        yield ServerSentEvent(event="titled", data=await entry(chat, who, id_))
 
 
 @changing.post("/ask")
@@ -344,7 +360,7 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
 
 @changing.patch("/conversations/{id_}")
 async def change(id_: str, body: Change, who: Who, chat: Shared) -> dict[str, Any]:
-    """Rename, delete or bring back a conversation, or set its model or mode."""
+    """Rename, pin, delete or bring back a conversation, or set its model or mode."""
     values = body.model_dump(exclude_unset=True, exclude_none=True)
     if "model" in values:
         values["model"] = offered(values["model"], chat.view(who)).id
@@ -358,7 +374,8 @@ async def change(id_: str, body: Change, who: Who, chat: Shared) -> dict[str, An
         await chat.store.change(who.owner, id_, **values)
     if values.get("deleted_at"):
         await chat.live.stop(id_)
-    return {"sidebar": await sidebar(chat, who, chat.view(who), None)}
+        return {"entry": None, "title": None}
+    return await entry(chat, who, id_)
 
 
 async def run(
@@ -385,7 +402,9 @@ async def run(
         token=who.token,
     )
     number = below[0].run if below else turn.runs
-    await chat.live.begin(conversation_id, turn_id, source, run=number, step=len(below or []))
+    step = len(below or [])
+    live = await chat.live.begin(conversation_id, turn_id, source, run=number, step=step)
+    chat.titles.begin(conversation, live, Asker(who.owner, chat.guard(who), who.token))
     turn.shown_run = number
     return {
         "conversation": conversation_id,
@@ -393,7 +412,7 @@ async def run(
         "html": await drawn(render.turn, conversation, turn, view),
         "path": [one.id for one in conversation.path()],
         "title": conversation.title,
-        "sidebar": await sidebar(chat, who, view, conversation),
+        "entry": sidebar.listed([conversation], view),
         "picked": render.picked(spec, view) if not below else None,
     }
 
@@ -465,9 +484,15 @@ def chosen(model: str, view: View) -> tuple[ModelSpec, str | None]:
     return spec, None
 
 
-async def sidebar(chat: Chat, who: Reader, view: View, current: Conversation | None) -> str:
-    found = await chat.store.conversations(who.owner)
-    return render.sidebar(found, current.id if current else None, view)
+async def first_page(chat: Chat, who: Reader, view: View) -> str:
+    found = await chat.store.conversations(who.owner, most=sidebar.PAGE + 1)
+    return sidebar.listed(found, view, first=True)
+
+
+async def entry(chat: Chat, who: Reader, id_: str) -> dict[str, Any]:
+    """A conversation's entry in the list, as it is now."""
+    conversation = await chat.store.conversation(who.owner, id_)
+    return {"entry": sidebar.listed([conversation], chat.view(who)), "title": conversation.title}
 
 
 def clean(question: str) -> str:

@@ -17,18 +17,23 @@ from .words import Phrase, for_postgresql, for_sqlite
 MOST = 50  # conversations
 
 
-class Found(NamedTuple):
-    """A conversation, and the newest message of it that holds what was searched for.
+class Message(NamedTuple):
+    """A question, or the reply to it in one of the turn's runs."""
 
-    Without a message (`turn` is None) it is the title alone. `reply` and `run` are set where a
-    reply holds it, else a question does.
+    turn: str
+    text: str
+    reply: str | None = None
+    run: int | None = None
+
+
+class Found(NamedTuple):
+    """A conversation, and its newest message that holds what was searched for.
+
+    Without a message it is the title alone.
     """
 
     conversation: Conversation
-    turn: str | None = None
-    reply: str | None = None
-    run: int | None = None
-    text: str = ""
+    message: Message | None
 
 
 async def search(store: Store, owner: str, wanted: Sequence[Phrase]) -> list[Found]:
@@ -49,7 +54,7 @@ async def search(store: Store, owner: str, wanted: Sequence[Phrase]) -> list[Fou
     async with store.session() as session:
         conversations = (await session.scalars(query)).all()
         messages = await newest(session, [one.id for one in conversations], holds)
-    return [Found(one, *messages.get(one.id, ())) for one in conversations]
+    return [Found(one, messages.get(one.id)) for one in conversations]
 
 
 def holding(dialect: str, wanted: Sequence[Phrase]) -> ColumnElement[bool]:
@@ -63,8 +68,8 @@ def holding(dialect: str, wanted: Sequence[Phrase]) -> ColumnElement[bool]:
 
 async def newest(
     session: AsyncSession, conversations: Sequence[str], holds: ColumnElement[bool]
-) -> dict[str, tuple[str, str | None, int | None, str]]:
-    """Turn, reply, run and text of the newest question or reply of each conversation that holds what is searched for."""
+) -> dict[str, Message]:
+    """The newest question or reply of each conversation that holds what is searched for."""
     latest = (
         select(func.max(Indexed.id))
         .where(Indexed.conversation_id.in_(conversations), Indexed.turn_id.is_not(None), holds)
@@ -80,7 +85,7 @@ async def newest(
     return {turn.conversation_id: message(turn, reply) for turn, reply in rows}
 
 
-def message(turn: Turn, reply: Reply | None) -> tuple[str, str | None, int | None, str]:
+def message(turn: Turn, reply: Reply | None) -> Message:
     if reply is None:
-        return turn.id, None, None, turn.question
-    return turn.id, reply.id, reply.run, split_thinking(reply.text).answer
+        return Message(turn.id, turn.question)
+    return Message(turn.id, split_thinking(reply.text).answer, reply.id, reply.run)

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(default=None, alias="CANDOR_API_KEY")
     token: SecretStr | None = Field(default=None, alias="HF_TOKEN")
     default_model: str | None = Field(default=None, alias="CANDOR_DEFAULT_MODEL")
+    title_model: str | None = Field(default=None, alias="CANDOR_TITLE_MODEL")
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
     data: Path = Field(default=ROOT / "data", alias="CANDOR_DATA")
     models: Path = Field(default=catalogue_file.FILE, alias="CANDOR_MODELS")
@@ -48,13 +49,14 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite+aiosqlite:///{self.data / 'candor.sqlite3'}"
 
     def catalogue(self) -> Catalogue:
-        """`models.yaml` with the deployment's default.
+        """`models.yaml` with the deployment's default and its model for titles.
 
         Raises:
-            ConfigError: the file or the default is wrong.
+            ConfigError: the file or one of these is wrong.
         """
         models = catalogue_file.load(self.models)
-        return models.with_default(self.default_model) if self.default_model else models
+        models = models.with_default(self.default_model) if self.default_model else models
+        return models.with_titles(self.title_model) if self.title_model else models
 
     def connection(self, models: Catalogue) -> Connection:
         """How this deployment reaches models."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,12 +44,13 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """Who looks, and at what: language of the page, models on offer, what is connected."""
+    """Who looks, and at what: language and time zone, models on offer, what is connected."""
 
     language: str
     models: Catalogue
     connection: Connection
     signed_in: bool = False
+    zone: tzinfo = UTC
 
     @property
     def say(self) -> Any:

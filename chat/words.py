@@ -1,10 +1,11 @@
 """The words that the search knows a text by, and where they stand in it.
 
 One form for both databases, neither of which parses: words are folded (case, accents, traditional
-characters) and hold letters and digits alone, so that nothing typed can be a query's syntax. Scripts
-that write no spaces (Han, kana, Thai and their like) give each pair of neighbouring characters, and
-the last one of a run by itself: a word of two characters is then looked up whole. Not covered: what
-stands behind the first `READ` characters of a message, and words in another inflection.
+characters) and hold letters and digits alone, so that nothing typed can be a query's syntax.
+Scripts that write no spaces (Han, kana, Thai and their like) give each pair of neighbouring
+characters, and the last one of a run by itself: a word of two characters is then looked up whole.
+Not covered: what stands behind the first `READ` characters of a message, words in another
+inflection, and in PostgreSQL phrases behind the first 16,383 words of a message.
 """
 
 from __future__ import annotations

@@ -90,10 +90,15 @@ class GuardSettings(Value):
 
 
 class Catalogue(BaseModel):
-    """All of `models.yaml`. `base_url` sends every model to one OpenAI-compatible server."""
+    """All of `models.yaml`. `base_url` sends every model to one OpenAI-compatible server.
+
+    `titles` is a small model that is asked for the titles of conversations; nobody is where it is
+    left out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     default: str
+    titles: str | None = None
     guard: GuardSettings = GuardSettings()
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     models: tuple[ModelSpec, ...] = Field(min_length=1)
@@ -150,6 +155,17 @@ class Catalogue(BaseModel):
             return self.model_copy(update={"default": self.get(model).id})
         except UnknownModel as error:
             raise ConfigError(f"CANDOR_DEFAULT_MODEL: {error}") from error
+
+    def with_titles(self, model: str) -> Catalogue:
+        """The same catalogue with another model for titles, as `CANDOR_TITLE_MODEL` asks for.
+
+        Raises:
+            ConfigError: the model is not on offer.
+        """
+        try:
+            return self.model_copy(update={"titles": self.get(model).id})
+        except UnknownModel as error:
+            raise ConfigError(f"CANDOR_TITLE_MODEL: {error}") from error
 
 
 def load(path: Path = FILE) -> Catalogue:
@@ -209,6 +225,7 @@ def chains(settings: GuardSettings) -> dict[Place, tuple[str, ...]]:
 def refuse_strangers(catalogue: Catalogue, path: Path) -> None:
     """Every model that is named must be listed, and in a chain once: a second time is a cycle."""
     named: dict[Place, str] = {("default",): catalogue.default}
+    named |= {("titles",): catalogue.titles} if catalogue.titles else {}
     judges = enumerate(catalogue.guard.second_opinion.judges)
     named |= {("guard", "second_opinion", "judges", n): id_ for n, id_ in judges}
     for place, ids in chains(catalogue.guard).items():

@@ -9,7 +9,11 @@ const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
+const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
+const list = conversations(root, attempt, api);
+
 applyTheme();
+tellZone();
 root.addEventListener("click", onClick);
 root.addEventListener("submit", onSubmit);
 question.addEventListener("input", fit);
@@ -48,12 +52,13 @@ const conversationPath = (rest = "") => `/conversations/${state.conversation}${r
 
 async function open(conversation, model = address().get("model") ?? "") {
   hush();
-  const query = new URLSearchParams(conversation ? { c: conversation } : model ? { model } : {});
+  const query = new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed: list.shown() });
   const now = await attempt(() => api(`/state?${query}`));
   if (!now) return;
   Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
   speak(now.say);
-  put("sidebar", now.sidebar);
+  list.put(now.sidebar);
+  list.mark(now.conversation);
   put("picker", now.picker);
   put("picked", now.picked);
   put("thread", now.thread);
@@ -118,11 +123,19 @@ function listen() {
   source.addEventListener("end", (event) => {
     if (state.source !== source) return;
     const last = JSON.parse(event.data);
-    hush();
+    if (!last.titling) hush();
     replaceTurn(last.turn, last.html);
-    put("sidebar", last.sidebar);
+    list.settle(last.entry);
+    if (last.entry) entitle(last.title);
     busy(false);
     toEnd();
+  });
+  source.addEventListener("titled", (event) => {
+    if (state.source !== source) return;
+    const { entry, title } = JSON.parse(event.data);
+    hush();
+    list.settle(entry);
+    entitle(title);
   });
   source.onerror = () => { if (state.source === source && source.readyState !== EventSource.OPEN) toast(state.say.offline); };
 }
@@ -201,7 +214,8 @@ function show(answer) {
   [...thread.querySelectorAll("[data-turn]")].filter((turn) => !answer.path.includes(turn.dataset.turn)).forEach((turn) => turn.remove());
   const there = thread.querySelector(`[data-turn="${answer.turn}"]`);
   if (there) there.outerHTML = answer.html; else thread.insertAdjacentHTML("beforeend", answer.html);
-  put("sidebar", answer.sidebar);
+  list.settle(answer.entry);
+  list.mark(state.conversation);
   put("picked", answer.picked);
   entitle(answer.title);
   toEnd(true);
@@ -210,7 +224,12 @@ function show(answer) {
 
 const acts = {
   new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.model); },
-  open: (element) => { history.pushState({}, "", element.href); drawer(false); return open(conversationOf(element)); },
+  open: async (element) => {
+    history.pushState({}, "", element.href);
+    drawer(false);
+    await open(conversationOf(element));
+    await lead(element.dataset);
+  },
   menu: () => drawer(!root.classList.contains("drawer")),
   theme: () => applyTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
   settings: () => settings.showModal(),
@@ -223,7 +242,7 @@ const acts = {
     state.model = element.dataset.model;
     region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card === element));
     if (state.conversation) await attempt(() => api(conversationPath(), { model: state.model }, "PATCH"));
-    const now = await attempt(() => api(`/state?${new URLSearchParams({ model: state.model })}`));
+    const now = await attempt(() => api(`/state?${new URLSearchParams({ model: state.model, listed: true })}`));
     if (now) put("picked", now.picked);
     question.focus();
   },
@@ -252,17 +271,22 @@ const acts = {
   edit: (element) => editing(element, true),
   cancel: (element) => editing(element, false),
   rename: (element) => rename(element.closest(".conv")),
+  pin: async (element) => {
+    const id = conversationOf(element);
+    const answer = await attempt(() => api(`/conversations/${id}`, { pinned: element.getAttribute("aria-pressed") !== "true" }, "PATCH"));
+    if (!answer) return;
+    list.settle(answer.entry);
+    list.entry(id)?.querySelector('[data-act="pin"]').focus();
+  },
   delete: async (element) => {
     const id = conversationOf(element);
-    const answer = await attempt(() => api(`/conversations/${id}`, { deleted: true }, "PATCH"));
-    if (!answer) return;
-    put("sidebar", answer.sidebar);
-    toast(state.say.deleted, async () => {
-      await attempt(() => api(`/conversations/${id}`, { deleted: false }, "PATCH"));
-      await open(id === state.conversation || !state.conversation ? id : state.conversation);
-      history.replaceState({}, "", `?c=${state.conversation}`);
-    });
-    if (id === state.conversation) { history.pushState({}, "", location.pathname); await open(null); }
+    const byKeys = element.matches(":focus-visible");
+    if (!await attempt(() => api(`/conversations/${id}`, { deleted: true }, "PATCH"))) return;
+    list.drop(id);
+    const opened = id === state.conversation;
+    if (opened) { history.pushState({}, "", location.pathname); await open(null); }
+    toast(state.say.deleted, () => restore(id, opened));
+    if (byKeys) root.querySelector(".toast button").focus();
   },
   undo: () => {},
 };
@@ -316,6 +340,26 @@ function copyByHand(text) {
   document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
 }
 
+async function restore(id, opened) {
+  const answer = await attempt(() => api(`/conversations/${id}`, { deleted: false }, "PATCH"));
+  if (!answer) return;
+  list.settle(answer.entry);
+  if (opened && !state.conversation) { history.replaceState({}, "", `?c=${id}`); await open(id); }
+  list.entry(id)?.querySelector("a").focus();
+}
+
+// To a message that a search found; it may stand in another version than the one shown.
+async function lead({ turn, reply, run }) {
+  if (!turn) return;
+  const there = () => root.querySelector(`[data-turn="${turn}"]${reply ? ` [data-reply="${reply}"]` : ""}`);
+  if (!there()) {
+    const answer = await attempt(() => api(conversationPath(`/turns/${turn}/show`), { turn, ...(run ? { run: Number(run) } : {}) }));
+    put("thread", answer?.thread);
+  }
+  there()?.scrollIntoView({ block: "start" });
+  Object.assign(state, { following: nearEnd(), top: scroll.scrollTop });
+}
+
 function editing(element, on) {
   const asked = element.closest(".asked");
   asked.querySelector(".editor").hidden = !on;
@@ -336,17 +380,14 @@ function rename(item) {
     if (!keep || !title || title === link.title) { input.replaceWith(link); link.focus(); return; }
     const id = item.dataset.conversation;
     const answer = await attempt(() => api(`/conversations/${id}`, { title }, "PATCH"));
-    if (!answer) { input.replaceWith(link); return; }
-    await refreshSidebar();
-    root.querySelector(`[data-conversation="${id}"] a`)?.focus();
+    input.replaceWith(link);
+    if (!answer) return;
+    list.settle(answer.entry);
+    if (id === state.conversation) entitle(answer.title);
+    list.entry(id)?.querySelector("a").focus();
   };
   input.onblur = () => finish(true);
   input.onkeydown = (event) => { if (event.key === "Enter") finish(true); if (event.key === "Escape") finish(false); };
-}
-
-async function refreshSidebar() {
-  const now = await attempt(() => api(`/state?${new URLSearchParams(state.conversation ? { c: state.conversation } : {})}`));
-  if (now) { put("sidebar", now.sidebar); entitle(now.title); }
 }
 
 function onClick(event) {
@@ -454,8 +495,16 @@ function toast(text, undo = null) {
   place.querySelector("button").hidden = !undo;
   acts.undo = async () => { place.hidden = true; await undo?.(); };
   place.hidden = !text;
-  clearTimeout(toast.timer);
-  toast.timer = setTimeout(() => { place.hidden = true; }, undo ? 8000 : 5000);
+  const end = () => { if (place.matches(":hover, :focus-within")) wait(); else place.hidden = true; };
+  const wait = () => { clearTimeout(toast.timer); toast.timer = setTimeout(end, undo ? 8000 : 5000); };
+  wait();
+}
+
+// The list says "today" by the reader's own day.
+function tellZone() {
+  const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "");
+  const framed = location.protocol === "https:" ? "SameSite=None; Secure" : "SameSite=Lax";
+  document.cookie = `candor_zone=${zone}; path=/; max-age=31536000; ${framed}`;
 }
 
 function applyTheme(theme = null) {

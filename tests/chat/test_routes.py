@@ -208,14 +208,16 @@ def test_rating_is_kept_and_taken_back(page: Page) -> None:
 def test_a_conversation_is_renamed_deleted_and_brought_back(page: Page) -> None:
     id_ = page.answered(SOUP)
     renamed = page.patch(f"/conversations/{id_}", title="  Lentils & <b>more</b> ")
-    assert "Lentils &amp; &lt;b&gt;more&lt;/b&gt;" in renamed.json()["sidebar"]
+    assert "Lentils &amp; &lt;b&gt;more&lt;/b&gt;" in renamed.json()["entry"]
     assert page.state(id_)["title"] == "Lentils & <b>more</b>"
-    assert id_ not in page.patch(f"/conversations/{id_}", deleted=True).json()["sidebar"]
+    assert page.patch(f"/conversations/{id_}", deleted=True).json()["entry"] is None
+    assert id_ not in page.state()["sidebar"]
     gone = page.state(id_)
     assert gone["conversation"] is None
     assert "not there any more" in gone["notice"]
     assert page.post(f"/conversations/{id_}/stop").status_code == 404
-    assert id_ in page.patch(f"/conversations/{id_}", deleted=False).json()["sidebar"]
+    assert id_ in page.patch(f"/conversations/{id_}", deleted=False).json()["entry"]
+    assert id_ in page.state()["sidebar"]
     assert SOUP in shown(page.state(id_))
 
 

@@ -12,7 +12,7 @@ from chat import texts
 from guard import explain, yaml_file
 from guard.errors import FaultKind
 
-SCRIPT = Path(texts.__file__).parent / "static" / "candor.js"
+SCRIPTS = Path(texts.__file__).parent / "static"
 TEMPLATES = Path(texts.__file__).parent / "templates"
 PAGES = Path(texts.__file__).parent / "pages"
 
@@ -85,7 +85,7 @@ def test_every_fault_is_told_with_advice(language: str, kind: str) -> None:
 def test_every_text_is_used_and_none_is_missing() -> None:
     """Templates, pages, code and script name their texts; English has those and no more."""
     html = [*TEMPLATES.glob("*.html"), *PAGES.rglob("*.html")]
-    files = [SCRIPT, *html, *SCRIPT.parents[1].glob("*.py"), *PAGES.glob("*.py")]
+    files = [*SCRIPTS.glob("*.js"), *html, *SCRIPTS.parent.glob("*.py"), *PAGES.glob("*.py")]
     source = "\n".join(path.read_text() for path in files)
     named = set(re.findall(r"\bsay\.([a-z_]+)", source))
     named |= set(re.findall(r'data-say(?:-\w+)?="([a-z_]+)"', source))
