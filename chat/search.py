@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, literal_column, select, table
+from sqlalchemy import ColumnElement, cast, func, literal_column, select, table
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -60,10 +60,11 @@ async def search(store: Store, owner: str, wanted: Sequence[Phrase]) -> list[Fou
 def holding(dialect: str, wanted: Sequence[Phrase]) -> ColumnElement[bool]:
     """Whether a row of `Indexed` holds the phrases."""
     if dialect == "postgresql":
-        return Indexed.words.op("@@")(func.cast(for_postgresql(wanted), TSQUERY))
-    words = literal_column("indexed_words")
-    rows = select(literal_column("rowid")).select_from(table("indexed_words"))
-    return Indexed.id.in_(rows.where(words.op("MATCH")(for_sqlite(wanted))))
+        return Indexed.words.op("@@")(cast(for_postgresql(wanted), TSQUERY))
+    index: ColumnElement[str] = literal_column("indexed_words")
+    row: ColumnElement[int] = literal_column("rowid")
+    found = select(row).select_from(table("indexed_words"))
+    return Indexed.id.in_(found.where(index.op("MATCH")(for_sqlite(wanted))))
 
 
 async def newest(

@@ -276,6 +276,7 @@ const acts = {
     const answer = await attempt(() => api(`/conversations/${id}`, { pinned: element.getAttribute("aria-pressed") !== "true" }, "PATCH"));
     if (!answer) return;
     list.settle(answer.entry);
+    list.entry(id)?.querySelector("a").focus();  // which shows its buttons
     list.entry(id)?.querySelector('[data-act="pin"]').focus();
   },
   delete: async (element) => {
@@ -349,7 +350,7 @@ async function restore(id, opened) {
 }
 
 // To a message that a search found; it may stand in another version than the one shown.
-async function lead({ turn, reply, run }) {
+async function lead({ toTurn: turn, toReply: reply, toRun: run }) {
   if (!turn) return;
   const there = () => root.querySelector(`[data-turn="${turn}"]${reply ? ` [data-reply="${reply}"]` : ""}`);
   if (!there()) {
@@ -393,7 +394,7 @@ function rename(item) {
 function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
   if (event.target === models || event.target === settings) { event.target.close(); return; }
-  if (root.classList.contains("drawer") && !event.target.closest("nav")) { event.preventDefault(); drawer(false); return; }
+  if (root.classList.contains("drawer") && !event.target.closest("nav, .toast")) { event.preventDefault(); drawer(false); return; }
   const element = event.target.closest("[data-act]");
   if (!element) return;
   if (element.tagName === "A") { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); }

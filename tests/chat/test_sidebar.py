@@ -144,7 +144,7 @@ def test_a_search_finds_replies_and_leads_to_their_turn(page: Page, stranger: Pa
     thread = page.state(id_)["thread"]
     for kind in ("turn", "reply"):
         (there,) = re.findall(f'data-{kind}="(\\w+)"', thread)
-        assert f'data-{kind}="{there}"' in found["results"]
+        assert f'data-to-{kind}="{there}"' in found["results"]
     assert entries(find(page, "绝食")["results"]) == [other]
     for nothing in ("", "  ", '"*', "nowhere to be found"):
         assert find(page, nothing)["status"] == "Nothing found."

@@ -215,6 +215,15 @@ async def test_a_thousand_conversations_are_listed_newest_first(store: Store) ->
     titles = [one.title for one in await store.conversations(ANNA)]
     assert len(titles) == 1000
     assert titles[:3] == ["0", "999", "998"]
+    await store.change(ANNA, (await store.conversations(ANNA))[5].id, pinned=True)
+    whole = [one.id for one in await store.conversations(ANNA)]
+    paged: list[Conversation] = []
+    while page := await store.conversations(
+        ANNA, after=paged[-1].place if paged else None, most=300
+    ):
+        paged += page
+    assert [one.id for one in paged] == whole
+    assert [one.pinned for one in paged[:2]] == [True, False]
 
 
 # --- what a database cannot take, and many at once ----------------------------------------------
