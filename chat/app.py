@@ -57,6 +57,7 @@ def build(settings: Settings) -> FastAPI:
         swept = asyncio.create_task(sweeping(store))
         yield
         swept.cancel()
+        await asyncio.wait([swept])
         await ready
         await chat.live.close()
         await chat.titles.close()

@@ -42,6 +42,7 @@ def test_a_thousand_conversations_come_as_one_scrolls(visit: Visit, hosted: Serv
     page = window.open()
     keep_many(hosted, window)
     reload(page)
+    assert "candor_zone" in {one["name"] for one in window.context.cookies()}
     entries = page.locator('[data-region="sidebar"] .conv')
     expect(entries.first).to_contain_text(f"old {MANY - 1}")
     assert entries.count() <= MOST
@@ -70,6 +71,7 @@ def test_a_thousand_conversations_come_as_one_scrolls(visit: Visit, hosted: Serv
 def test_a_pinned_conversation_goes_up_and_back(page: Page) -> None:
     answered(page, "first of two")
     page.get_by_role("button", name="New chat").click()
+    expect(page.locator(".hello")).to_be_visible()
     answered(page, "second of two")
     row = entry(page, "first of two")
     row.hover()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -233,16 +234,20 @@ def test_a_wrong_time_zone_is_taken_for_utc(cookie: str, zone: str) -> None:
     assert str(zone_of(cookie)) == zone
 
 
-def test_the_page_tells_its_time_zone(site: Site) -> None:
-    """At any moment it is another day in one of these two."""
-    names = []
-    for zone in ("Pacific%2FKiritimati", "Etc%2FGMT%2B12", "no%00where"):
-        owner = "b" * 32
+def test_the_list_goes_by_the_readers_time_zone(site: Site) -> None:
+    """Of two zones twelve hours apart, what is twelve hours old is of today in just one."""
+    owner, ago = new_id(), str((now() - timedelta(hours=12)).replace(tzinfo=None))
+    groups = []
+    for zone in ("Etc%2FGMT", "Etc%2FGMT-12", "no%00where"):
         with page_of(site.url, cookie=f"candor_reader={owner}; candor_zone={zone}") as page:
-            if not names:
-                page.answered(SOUP)
-            names.append(re.findall(r'data-group="(\w+)"', page.state()["sidebar"]))
-    assert names[0] == names[1] == names[2] == ["today"]
+            if not groups:
+                id_ = page.answered(SOUP)
+                with sqlite3.connect(site.app.state.settings.data / "candor.sqlite3") as connection:
+                    change = "UPDATE conversation SET updated_at = ? WHERE id = ?"
+                    connection.execute(change, (ago, id_))
+            groups += re.findall(r'data-group="(\w+)"', page.state()["sidebar"])
+    assert {*groups[:2]} == {"today", "yesterday"}
+    assert groups[2] == groups[0]
 
 
 def test_places_are_written_and_read() -> None:
