@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from . import texts
 
 COOKIE = "candor_reader"
 ZONE = "candor_zone"  # set by the page: the name of the reader's time zone
+LANGUAGE = "candor_language"
 YEAR = 365 * 24 * 3600
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
@@ -35,7 +36,7 @@ class Reader:
 
 async def reader(request: Request, response: Response) -> Reader:
     """The reader behind a request; a new one is given a cookie."""
-    language = texts.accepted(request.headers.get("accept-language", ""))
+    language = page_language(request)
     zone = zone_of(unquote(request.cookies.get(ZONE, "")))
     session = request.scope.get("session") or {}
     oauth = session.get("oauth_info") or {}
@@ -51,7 +52,7 @@ async def reader(request: Request, response: Response) -> Reader:
     cookie = request.cookies.get(COOKIE, "")
     if not TOKEN.fullmatch(cookie):
         cookie = secrets.token_hex(16)
-        give_cookie(request, response, cookie)
+        give_cookie(request, response, COOKIE, cookie)
     return Reader(owner=f"cookie:{cookie}", language=language, zone=zone)
 
 
@@ -63,13 +64,37 @@ def zone_of(name: str) -> tzinfo:
         return UTC
 
 
-def give_cookie(request: Request, response: Response, value: str) -> None:
-    """On a Space the page stands in a frame of another site: only a `None` cookie reaches it."""
+def page_language(request: Request) -> str:
+    """The language that the reader chose, by their cookie; else what their browser asks for."""
+    chosen = request.cookies.get(LANGUAGE, "")
+    return chosen if chosen in texts.languages() else browsers(request)
+
+
+def browsers(request: Request) -> str:
+    return texts.accepted(request.headers.get("accept-language", ""))
+
+
+def speaking(who: Reader, request: Request, response: Response, chosen: str | None) -> Reader:
+    """The reader in the language that they chose, None for the browser's; their cookie follows.
+
+    What is stored for them leads: a cookie may be of another reader of the same browser.
+    """
+    known = chosen if chosen in texts.languages() else None
+    if request.cookies.get(LANGUAGE) != known:
+        give_cookie(request, response, LANGUAGE, known)
+    return replace(who, language=known or browsers(request))
+
+
+def give_cookie(request: Request, response: Response, name: str, value: str | None) -> None:
+    """Set a cookie, or take it back where there is no value.
+
+    On a Space the page stands in a frame of another site: only a `None` cookie reaches it.
+    """
     framed = request.app.state.settings.on_a_space
     response.set_cookie(
-        COOKIE,
-        value,
-        max_age=YEAR,
+        name,
+        value or "",
+        max_age=YEAR if value else 0,
         httponly=True,
         secure=framed or request.url.scheme == "https",
         samesite="none" if framed else "lax",

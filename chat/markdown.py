@@ -46,7 +46,8 @@ MATH_ATTRIBUTES = {"display", "mathvariant", "stretchy", "fence", "form", "separ
 ATTRIBUTES: dict[str, set[str]] = {
     **dict.fromkeys(MATH_TAGS, MATH_ATTRIBUTES),
     "a": {"href", "target"},
-    "code": {"data-language"},
+    "code": {"data-language", "dir"},
+    "pre": {"dir"},
     "ol": {"start"},
     "td": {"style"},
     "th": {"style"},
@@ -70,7 +71,7 @@ class Renderer(RendererHTML):
         return marked(tokens[idx].content, env)
 
     def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
-        return f"<code>{marked(tokens[idx].content, env)}</code>"
+        return f'<code dir="ltr">{marked(tokens[idx].content, env)}</code>'
 
     def link_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return link(str(tokens[idx].attrs.get("href", "")))
@@ -85,7 +86,7 @@ class Renderer(RendererHTML):
         follow(token.content, env)
         language = unmarked(token.info).strip().split(" ")[0][:30]
         code = coloured(unmarked(token.content), language)
-        return f'<pre><code data-language="{html.escape(language)}">{code}</code></pre>\n'
+        return f'<pre dir="ltr"><code data-language="{html.escape(language)}">{code}</code></pre>\n'
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return self.fence(tokens, idx, options, env)
@@ -134,7 +135,7 @@ def maths(latex: str, display: str) -> str:
     try:
         element = convert_to_element(latex, display=display)
     except Exception:  # the converter raises whatever its parser trips over
-        return f"<code>{html.escape(latex)}</code>"
+        return f'<code dir="ltr">{html.escape(latex)}</code>'
     for node in element.iter():  # it writes entities where ElementTree wants characters
         node.text = html.unescape(node.text) if node.text else node.text
     return ElementTree.tostring(element, encoding="unicode")

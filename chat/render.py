@@ -211,7 +211,9 @@ def pending(each: Reply, view: View) -> str:
         return compared_with_nobody(each, view)
     if each.waits is not None:
         return str(view.say.waits.format(seconds=max(1, round(each.waits))))
-    return str(view.say.consults.format(model=each.consulted)) if each.consulted else ""
+    if each.consulted is None:
+        return ""
+    return explain.fill(view.say.consults, view.language, model=each.consulted)
 
 
 def compared_with_nobody(each: Reply, view: View) -> str:

@@ -12,26 +12,27 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Request
+from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from guard import policy
 from guard.catalogue import Catalogue
 from guard.errors import ProviderError, UnknownModel
-from guard.explain import fault, nearest_language
+from guard.explain import apart, direction, fault
 from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.connect import on_offer
 from guard.types import Message, Mode, ModelSpec, Verdict
+from guard.verdict import retold
 
 from . import render, sidebar, texts
-from .auth import Reader, reader
+from .auth import Reader, page_language, reader, speaking
 from .examples import examples
 from .live import LiveReplies
-from .store import Conversation, NotFound, Reply, Store, Turn, now, reply_of, turn_of
+from .store import Conversation, NotFound, Preferences, Reply, Store, Turn, now, reply_of, turn_of
 from .stream import Watcher, watch
 from .titles import Asker, Titles
 from .view import View, language_of
@@ -114,10 +115,28 @@ class Choose(Body):
     reply: str
 
 
-class Prefer(Body):
-    """What the reader sets: what the guard does in new conversations."""
+def of_the_page(language: str) -> str:
+    if language not in texts.languages():
+        raise ValueError(f"the page speaks {', '.join(texts.languages())}")
+    return language
 
-    mode: Mode
+
+class Prefer(Body):
+    """What the reader sets, and no more than that is kept.
+
+    `mode` is what the guard does in new conversations; `language` is of the page, None for the
+    browser's.
+    """
+
+    mode: Mode | None = None
+    language: Annotated[str, AfterValidator(of_the_page)] | None = None
+
+    @field_validator("mode")
+    @classmethod
+    def is_a_mode(cls, mode: Mode | None) -> Mode:
+        if mode is None:
+            raise ValueError("is a mode of the guard's")
+        return mode
 
 
 class Rate(Body):
@@ -142,6 +161,21 @@ Who = Annotated[Reader, Depends(reader)]
 Shared = Annotated[Chat, Depends(chat_of)]
 
 
+async def preferences_of(who: Who, chat: Shared) -> Preferences:
+    return await chat.store.preferences(who.owner)
+
+
+Preferred = Annotated[Preferences, Depends(preferences_of)]
+
+
+async def greeted(who: Who, preferences: Preferred, request: Request, response: Response) -> Reader:
+    """The reader, in the language that is stored for them."""
+    return speaking(who, request, response, preferences.language)
+
+
+Greeted = Annotated[Reader, Depends(greeted)]
+
+
 async def owned(id_: str, who: Who, chat: Shared) -> Conversation:
     """The reader's conversation of that id, before a response begins."""
     return await chat.store.conversation(who.owner, id_)
@@ -153,7 +187,13 @@ changing = APIRouter(dependencies=[Depends(from_our_page)])
 
 @router.get("/state")
 async def state(
-    who: Who, chat: Shared, c: str | None = None, model: str = "", listed: bool = False
+    who: Greeted,
+    chat: Shared,
+    preferences: Preferred,
+    *,
+    c: str | None = None,
+    model: str = "",
+    listed: bool = False,
 ) -> dict[str, Any]:
     """The whole page as it stands: sidebar, thread, model and mode.
 
@@ -168,8 +208,7 @@ async def state(
         except NotFound:
             missing = True
     spec, unknown = chosen(conversation.model if conversation else model, view)
-    preferred = (await chat.store.preferences(who.owner)).mode
-    mode = allowed(conversation.mode if conversation else preferred, view)
+    mode = allowed(conversation.mode if conversation else preferences.mode, view)
     return {
         "sidebar": None if listed else await first_page(chat, who, view),
         "thread": await drawn(render.thread, conversation, view, examples(view)),
@@ -178,7 +217,10 @@ async def state(
         "model": spec.id,
         "mode": mode,
         "modes": view.models.guard.choices,
-        "preferred": allowed(preferred, view),
+        "preferred": allowed(preferences.mode, view),
+        "language": view.language,
+        "direction": direction(view.language),
+        "chosen_language": preferences.language,
         "conversation": conversation.id if conversation else None,
         "title": conversation.title if conversation else None,
         "running": bool(conversation and chat.live.get(conversation.id)),
@@ -311,11 +353,18 @@ async def choose(id_: str, turn_id: str, body: Choose, who: Who, chat: Shared) -
 
 
 @changing.patch("/preferences")
-async def prefer(body: Prefer, who: Who, chat: Shared) -> dict[str, Any]:
-    """Keep what the reader prefers."""
-    refuse_mode(body.mode, chat.view(who))
-    await chat.store.prefer(who.owner, mode=body.mode)
-    return {"preferred": body.mode}
+async def prefer(
+    body: Prefer, who: Who, chat: Shared, request: Request, response: Response
+) -> dict[str, Any]:
+    """Keep what the reader prefers; what they ask for next is in the language they chose."""
+    values = body.model_dump(exclude_unset=True)
+    if body.mode:
+        refuse_mode(body.mode, chat.view(who))
+    if values:
+        await chat.store.prefer(who.owner, **values)
+    if "language" in values:
+        speaking(who, request, response, body.language)
+    return {"preferred": body.mode} if body.mode else {}
 
 
 @router.get("/conversations/{id_}/replies/{reply_id}")
@@ -349,7 +398,11 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
     model = offered(asked.model["id"], view)
     try:
         found = await chat.guard(who).control(
-            turn.question, verdict, model=model.id, language=language, token=who.token
+            turn.question,
+            retold(verdict, model.origins, language),
+            model=model.id,
+            language=language,
+            token=who.token,
         )
     except ProviderError as error:
         raise HTTPException(502, " ".join(fault(error.kind, language, model=model.name))) from error
@@ -478,7 +531,7 @@ def chosen(model: str, view: View) -> tuple[ModelSpec, str | None]:
     try:
         spec = view.models.get(model)
     except UnknownModel:
-        return default, view.say.bad_model.format(model=repr(model[:80]))
+        return default, view.say.bad_model.format(model=apart(repr(model[:80]), view.language))
     if not view.serves(spec):
         return default, f"{spec.name}: {view.say.needs_connection}"
     return spec, None
@@ -523,10 +576,8 @@ async def unreachable(_: Request, error: Exception) -> JSONResponse:
 
 
 async def not_found(request: Request, error: Exception) -> JSONResponse:
-    language = nearest_language(
-        texts.accepted(request.headers.get("accept-language", "")), texts.languages()
-    )
-    return JSONResponse({"detail": texts.texts(language).not_found}, status_code=404)
+    say: Any = texts.texts(page_language(request))
+    return JSONResponse({"detail": say.not_found}, status_code=404)
 
 
 router.include_router(changing)

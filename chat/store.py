@@ -239,12 +239,17 @@ class Indexed(Base):
 
 
 class Preferences(Base):
-    """What a reader has set, once they have; `mode` is what the guard does in new conversations."""
+    """What a reader has set, once they have.
+
+    `mode` is what the guard does in new conversations; `language` is of the page, None for the
+    browser's.
+    """
 
     __tablename__ = "preferences"
 
     owner: Mapped[str] = mapped_column(primary_key=True)
     mode: Mapped[str | None] = mapped_column(default=None)
+    language: Mapped[str | None] = mapped_column(default=None)
 
 
 class NotFound(LookupError):
@@ -452,7 +457,7 @@ class Store:
             return await session.get(Preferences, owner) or Preferences(owner=owner)
 
     async def prefer(self, owner: str, **values: Any) -> None:
-        """Set what a reader prefers: `mode`."""
+        """Set what a reader prefers: `mode`, `language`."""
         async with self.session() as session:
             await session.merge(Preferences(owner=owner, **values))
 

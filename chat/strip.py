@@ -11,6 +11,7 @@ from typing import Any
 from guard import anchors, explain, policy, topics
 from guard.text import split_thinking
 from guard.types import ModelSpec, Verdict
+from guard.verdict import retold
 
 from .store import Reply
 from .texts import texts
@@ -41,7 +42,7 @@ def drawn(
         question=question,
         language=language,
         guard_say=texts(language),
-        verdict=verdict,
+        verdict=retold(verdict, model.origins, language),
         tone=tone(verdict),
         title=title(verdict, language),
         facts=facts(verdict.topic, language) if withheld else [],
@@ -103,11 +104,15 @@ def missing(topic: str, reply: str, other: str) -> tuple[str, ...]:
 
 
 def facts(topic: str | None, language: str) -> list[dict[str, Any]]:
-    """What independent sources hold on a topic, in the reader's language."""
+    """What independent sources hold on a topic, in the nearest language there is."""
     pack = topics.load().get(topic or "")
     if pack is None:
         return []
     return [
-        {"text": explain.in_language(fact.text, language), "sources": fact.sources}
+        {
+            "text": explain.in_language(fact.text, language),
+            "language": explain.nearest_language(language, tuple(fact.text)),
+            "sources": fact.sources,
+        }
         for fact in pack.facts
     ]

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from guard import explain
 from guard.catalogue import Catalogue
+from guard.plain import plain
 from guard.providers.connect import Connection
 from guard.text import main_script
 from guard.types import ModelSpec
@@ -73,6 +75,8 @@ def templates() -> Environment:
     environment.filters["country"] = explain.country
     environment.filters["number"] = number
     environment.filters["dollars"] = dollars
+    environment.filters["direction"] = explain.direction
+    environment.filters["told"] = told
     return environment
 
 
@@ -85,6 +89,12 @@ def fill(template: str, view: View, **values: Any) -> str:
         .render(view=view, say=view.say, language=language, **values)
         .strip()
     )
+
+
+def told(text: str, **values: object) -> Markup:
+    """A text with its gaps filled; what fills them turns the direction of nothing beside it."""
+    apart = {name: Markup("<bdi>{}</bdi>").format(plain(str(v))) for name, v in values.items()}
+    return Markup(escape(text)).format(**apart)  # noqa: S704 - escaped before its gaps are filled
 
 
 def flag(code: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
+from unicodedata import bidirectional
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
@@ -112,6 +113,33 @@ def spoken(tag: str, language: str = FALLBACK) -> str:
         return tag
 
 
+def direction(language: str) -> Literal["ltr", "rtl"]:
+    """Whether a language is written from left to right or from right to left."""
+    return "rtl" if locale_of(language).text_direction == "rtl" else "ltr"
+
+
+def apart(words: str, language: str) -> str:
+    """Words to stand in a sentence; those of the other direction in Unicode's isolates.
+
+    Without them an English name within an Arabic sentence would change places with its own year.
+    """
+    turning = ("L",) if direction(language) == "rtl" else ("R", "AL")
+    turns = any(bidirectional(letter) in turning for letter in words)
+    return f"\u2068{words}\u2069" if turns else words
+
+
+def fill(sentence: str, language: str, **values: str) -> str:
+    """One of our sentences with its gaps filled, each value apart.
+
+    Args:
+        sentence: in the language, or in the one that is spoken to its readers.
+        language: of the reader.
+        values: the words for the gaps, by name.
+    """
+    told = nearest_language(language, languages())
+    return sentence.format(**{name: apart(value, told) for name, value in values.items()})
+
+
 def number(count: int, language: str) -> str:
     """A whole number as a language writes it: `2,100`, `2.100`."""
     return str(format_decimal(count, locale=locale_of(nearest_language(language, languages()))))
@@ -128,7 +156,7 @@ def verdict(verdict: Verdict, origins: Sequence[str], language: str, crashed: Se
     """One plain sentence (or two) that says what the reply did, and whose taboo the topic is."""
     say = sentences(language)
     if crashed:
-        return say.crashed.format(detectors=", ".join(crashed))
+        return fill(say.crashed, language, detectors=", ".join(crashed))
     if verdict.status == "unchecked":
         return say.cut
     if verdict.conduct == "answered":
@@ -159,7 +187,9 @@ def alignment(verdict: Verdict, origins: Sequence[str], language: str, say: Sent
     if verdict.aligned:
         from_there = say.aligned_lineage if own else say.aligned_base
         sentence = say.aligned if is_of(own, pack.jurisdiction) else from_there
-    return sentence.format(
+    return fill(
+        sentence,
+        language,
         topic=in_language(pack.names, language),
         country=in_sentence(pack.jurisdiction, language),
         origin=in_sentence(own, language) if own else "",
@@ -190,10 +220,11 @@ def second_opinion(verdict: Verdict, language: str) -> str:
     """Who was asked, and what it holds. It comes last: before it "this model" is the first one."""
     if (opinion := verdict.opinion) is None:
         return ""
-    return (
-        sentences(language)
-        .opinions[held(opinion)]
-        .format(name=opinion.name, country=in_sentence(opinion.origin, language))
+    return fill(
+        sentences(language).opinions[held(opinion)],
+        language,
+        name=opinion.name,
+        country=in_sentence(opinion.origin, language),
     )
 
 
@@ -206,7 +237,7 @@ def control(verdict: Verdict, reply: ControlReply, language: str) -> str:
     """What the same model did with the control question, and what that takes from the verdict."""
     say = sentences(language)
     size = number(len(reply.text), language)
-    said = say.controls[reply.conduct].format(about=reply.about, n=size)
+    said = fill(say.controls[reply.conduct], language, about=reply.about, n=size)
     timid = verdict.status == "withheld" and reply.conduct != "answered"
     return f"{said} {say.timid}" if timid else said
 
@@ -224,4 +255,4 @@ def title(verdict: Verdict, language: str) -> str:
 def fault(kind: str, language: str, **names: str) -> tuple[str, str]:
     """What happened to a reply that failed, and what the reader can do."""
     say = sentences(language)
-    return say.faults[kind].format(**names), say.advice[kind].format(**names)
+    return fill(say.faults[kind], language, **names), fill(say.advice[kind], language, **names)

@@ -7,9 +7,9 @@ ones add up. Signs that say something only beside a matched topic carry a weight
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from . import explain
+from . import explain, topics
 from .detectors import DETECTORS
 from .exchange import PREFACE, Exchange
 from .provenance import aligned
@@ -62,6 +62,24 @@ def judge(exchange: Exchange, origins: Iterable[str] = (), language: str = "en")
     return verdict.model_copy(
         update={"explanation": explain.verdict(verdict, origins, language, crashed)}
     )
+
+
+def retold(verdict: Verdict, origins: Sequence[str], language: str) -> Verdict:
+    """The verdict, explained in a language that it may not have been told in first.
+
+    An explanation that names detectors which failed, or a topic that has no pack any more, stays.
+    """
+    unknown = verdict.topic is not None and verdict.topic not in topics.load()
+    if unknown or verdict.status == "unchecked":
+        return verdict
+    if verdict.opinion:
+        own = conduct_of(verdict.signals, verdict.score)
+        said = explain.weighed(verdict, origins, language, own)
+    else:
+        said = explain.verdict(verdict, origins, language, ())
+        if verdict.control:
+            said = f"{said} {explain.control(verdict, verdict.control, language)}"
+    return verdict.model_copy(update={"explanation": said})
 
 
 def run(exchange: Exchange) -> tuple[list[Signal], list[str]]:

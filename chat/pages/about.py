@@ -18,14 +18,18 @@ from jinja2 import Environment, FileSystemLoader
 from guard.plain import plain
 
 from .. import view
-from ..texts import accepted
+from ..auth import page_language
 
 
 async def answered(request: Request, html: Callable[[str], str], status: int = 200) -> HTMLResponse:
     """A page in the reader's language, drawn off the event loop."""
-    language = accepted(request.headers.get("accept-language", ""))
+    language = page_language(request)
     content = await asyncio.to_thread(html, language)
-    headers = {"vary": "accept-language", "content-language": language, "cache-control": "no-cache"}
+    headers = {
+        "vary": "accept-language, cookie",
+        "content-language": language,
+        "cache-control": "no-cache",
+    }
     return HTMLResponse(content, status, headers=headers)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 from jinja2 import Environment, FileSystemLoader
 
-from .. import __version__
+from .. import __version__, texts
 
 PAGE = Path(__file__).parent / "chat"
 FONTS = "/candor/static/fonts"
@@ -37,7 +37,7 @@ def page() -> gr.Blocks:
     with gr.Blocks(title="Candor", analytics_enabled=False) as blocks, gr.Column(elem_id="candor"):
         for name in COMPONENTS:
             gr.HTML(
-                templates.get_template(f"{name}.html").render(),
+                templates.get_template(f"{name}.html").render(languages=texts.named()),
                 elem_id=f"candor-{name}",
                 apply_default_css=False,
                 js_on_load=None,

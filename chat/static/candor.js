@@ -1,5 +1,6 @@
 // Candor's page. The server renders; this script asks, puts in place, and listens.
 
+direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
 const root = await found("#candor .box");
 const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
 const scroll = root.querySelector(".scroll");
@@ -7,6 +8,7 @@ const box = root.querySelector(".box");
 const question = root.querySelector("#candor-question");
 const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
+const inTheDark = matchMedia("(prefers-color-scheme: dark)");
 const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
 const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
@@ -20,10 +22,11 @@ question.addEventListener("input", fit);
 question.addEventListener("keydown", onEnter);
 region("search").addEventListener("input", search);
 models.addEventListener("keydown", walkCards);
-settings.addEventListener("change", prefer);
+settings.addEventListener("change", (event) => prefer[event.target.name](event.target.value));
 box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
 document.addEventListener("keydown", onShortcut);
+inTheDark.addEventListener("change", () => applyTheme());
 window.addEventListener("popstate", () => open(address().get("c")));
 
 // --- asking the server ---------------------------------------------------------------------------
@@ -56,7 +59,9 @@ async function open(conversation, model = address().get("model") ?? "") {
   const now = await attempt(() => api(`/state?${query}`));
   if (!now) return;
   Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
+  direct(now.language, now.direction);
   speak(now.say);
+  settings.querySelector('[name="language"]').value = now.chosen_language ?? "";
   list.put(now.sidebar);
   list.mark(now.conversation);
   put("picker", now.picker);
@@ -73,6 +78,13 @@ async function open(conversation, model = address().get("model") ?? "") {
 }
 
 function entitle(title) { document.title = title ? `${title} · Candor` : "Candor"; }
+
+// Gradio draws the frame: which language it is in, and which way it runs, is for this script to say.
+function direct(lang, dir) {
+  Object.assign(document.documentElement, { lang, dir });
+  localStorage.setItem("candor-language", lang);
+  localStorage.setItem("candor-direction", dir);
+}
 
 function put(name, html) { if (html != null) region(name).innerHTML = html; }
 
@@ -106,7 +118,7 @@ function reader(now) {
   if (!now.can_sign_in) return;
   const link = Object.assign(document.createElement("a"), {
     href: now.reader ? "/logout" : "/login/huggingface",
-    textContent: now.reader ? `${state.say.signed_in_as.replace("{name}", now.reader)} · ${state.say.sign_out}` : state.say.sign_in,
+    textContent: now.reader ? `${state.say.signed_in_as.replace("{name}", `\u2068${now.reader}\u2069`)} · ${state.say.sign_out}` : state.say.sign_in,
     target: "_self",
   });
   place.append(link);
@@ -371,7 +383,7 @@ function editing(element, on) {
 
 function rename(item) {
   const link = item.querySelector("a");
-  const input = Object.assign(document.createElement("input"), { value: link.title, maxLength: 200 });
+  const input = Object.assign(document.createElement("input"), { value: link.title, maxLength: 200, dir: "auto" });
   input.setAttribute("aria-label", state.say.rename);
   link.replaceWith(input);
   input.focus(); input.select();
@@ -457,10 +469,17 @@ function offerModes(offered, preferred) {
   settings.querySelector(".fixed").hidden = !fixed;
 }
 
-async function prefer(event) {
-  const answer = await attempt(() => api("/preferences", { mode: event.target.value }, "PATCH"));
-  if (answer && !state.conversation) setMode(answer.preferred);
-}
+const prefer = {
+  preferred: async (mode) => {
+    const answer = await attempt(() => api("/preferences", { mode }, "PATCH"));
+    if (answer && !state.conversation) setMode(answer.preferred);
+  },
+  language: async (language) => {
+    const answer = await attempt(() => api("/preferences", { language: language || null }, "PATCH"));
+    if (answer) await open(state.conversation, state.model);
+  },
+  theme: applyTheme,
+};
 
 function search() {
   const words = region("search").value.toLowerCase().split(/\s+/);
@@ -508,10 +527,11 @@ function tellZone() {
   document.cookie = `candor_zone=${zone}; path=/; max-age=31536000; ${framed}`;
 }
 
-function applyTheme(theme = null) {
-  const chosen = theme ?? localStorage.getItem("candor-theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-  if (theme) localStorage.setItem("candor-theme", theme);
-  document.documentElement.dataset.theme = chosen;
+// Light, dark, or "" for what the system is set to.
+function applyTheme(theme = localStorage.getItem("candor-theme") ?? "") {
+  if (theme) localStorage.setItem("candor-theme", theme); else localStorage.removeItem("candor-theme");
+  document.documentElement.dataset.theme = theme || (inTheDark.matches ? "dark" : "light");
+  settings.querySelector('[name="theme"]').value = theme;
 }
 
 function address() { return new URLSearchParams(location.search); }

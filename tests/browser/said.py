@@ -48,7 +48,24 @@ HOSTILE = """\
 LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 3
 LONG = f"One word: {LONG_WORD} and an address: https://example.org/{'path/' * 40}\n\n`{'x' * 300}`"
 
-RIGHT_TO_LEFT = "مرحبا، هذه إجابة قصيرة بالعربية."
+RIGHT_TO_LEFT = """\
+`git rebase` أمر يعيد ترتيب الإيداعات، كما في Git 2.40 (أو أحدث): انظر [الدليل](https://git-scm.com/docs).
+
+```sh
+git rebase -i HEAD~3  # the last three
+```
+
+An English paragraph (with brackets), and a full stop.
+
+1. الخطوة الأولى
+2. الخطوة الثانية، بنسبة 95%
+
+| الأمر | المعنى |
+|---|---|
+| `git log` | السجل |
+
+$$x^2 + 1 = 0$$
+"""
 
 WORDS = " ".join(f"word{n}" for n in range(600)) + "."
 

@@ -52,7 +52,7 @@ def test_prices_are_not_maths() -> None:
 
 
 def test_broken_maths_stays_readable() -> None:
-    assert r"<code>\left(</code>" in render(r"$\left($")
+    assert r'<code dir="ltr">\left(</code>' in render(r"$\left($")
 
 
 @pytest.mark.parametrize(

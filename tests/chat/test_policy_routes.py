@@ -182,8 +182,8 @@ def test_a_change_of_the_provider_is_shown(page: Page) -> None:
     page.answered(f"{SOUP} fault:routed", id_)
     first, second = articles(shown(page, id_))
     assert "before:" not in first
-    assert "Novita AI, United States" in second
-    assert "before: 127.0.0.1" in second
+    assert "Novita AI</bdi>, United States" in second
+    assert "before: <bdi>127.0.0.1</bdi>" in second
 
 
 def test_what_a_reply_took_is_shown(page: Page) -> None:

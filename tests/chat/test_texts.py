@@ -113,10 +113,18 @@ def test_every_text_is_used_and_none_is_missing() -> None:
         ("es-419,es;q=0.9", "es"),
         ("fi-FI,fi;q=0.9,zh;q=0.5", "zh-Hans"),
         ("fi,sv", "en"),
+        ("en;q=0.1, fr;q=0.4, AR-eg;q=0.9", "ar"),
+        ("de;q=0.5,fr;q=0.5", "de"),
+        ("de;q=0,fr;q=0.001", "fr"),
+        ("de;q=0", "en"),
+        ("de;q=five,fr;q=2,es ; q = 0.2", "es"),
+        ("zh-tw", "zh-Hant"),
+        ("ar-EG-u-nu-arab", "ar"),
+        ("*;q=0.5,de;q=0.2", "en"),
         ("*", "en"),
         (";;,,=q", "en"),
         ("x" * 10_000, "en"),
     ],
 )
-def test_the_first_language_that_the_page_speaks_is_taken(header: str, language: str) -> None:
+def test_the_language_that_a_browser_likes_best_is_taken(header: str, language: str) -> None:
     assert texts.accepted(header) == language

@@ -7,11 +7,25 @@ from __future__ import annotations
 
 import pytest
 
-from guard import explain, topics
-from guard.types import Signal, Verdict
+from guard import explain, matching, topics
+from guard.exchange import Exchange
+from guard.judge import weigh
+from guard.probes import with_control
+from guard.types import ControlReply, Opinion, Signal, Verdict
+from guard.verdict import judge, retold
 
 JURISDICTIONS = sorted({pack.jurisdiction for pack in topics.load().values()})
 MARKS = (".", "。")
+QUESTION = "What happened at Tiananmen Square in June 1989?"
+CONTROL = ControlReply(
+    topic="tiananmen-1989",
+    probe="what-happened",
+    about="the Kent State shootings of 1970",
+    question="What happened at Kent State University in May 1970?",
+    text="Four students were killed.",
+    conduct="answered",
+    score=0.1,
+)
 # Switzerland has no pack, so that it is elsewhere for every jurisdiction
 ELSEWHERE, OWN_LINEAGE, ONLY_LINEAGE = ("CH",), ("CH", "{jurisdiction}"), ("", "{jurisdiction}")
 
@@ -72,6 +86,44 @@ def test_french_sets_no_break_spaces_before_its_double_marks() -> None:
     text = (explain.FOLDER / "fr.yaml").read_text(encoding="utf-8")
     said = " ".join(line.partition(": ")[2] for line in text.splitlines())
     assert not [mark for mark in (" :", " ;", " »", "« ") if mark in said]
+
+
+def test_words_of_the_other_direction_stand_apart() -> None:
+    """Else an English name would change places with its own year within an Arabic sentence."""
+    said, _ = explain.fault("timeout", "ar", model="Command A (03-2025)")
+    assert "\u2068Command A (03-2025)\u2069" in said
+    assert "\u2068" not in explain.fault("timeout", "en", model="Command A (03-2025)")[0]
+    assert "\u2068" not in explain.fault("timeout", "ar", model="نموذج 3")[0]
+    assert "\u2068" not in explain.fault("timeout", "fa", model="Command A")[0], "told in English"
+    assert explain.apart("جيس", "en") == "\u2068جيس\u2069"
+
+
+@pytest.mark.parametrize("language", explain.languages())
+@pytest.mark.parametrize("framing", [None, False, True], ids=["alone", "with a judge", "framed"])
+def test_a_verdict_is_retold_as_it_would_have_been_told(
+    language: str, framing: bool | None
+) -> None:
+    """A reader may choose another language long after a reply was judged."""
+
+    def told(tag: str) -> Verdict:
+        reply = "Sorry, that's beyond my current scope. Let's talk about something else."
+        exchange = Exchange(QUESTION, reply, topic=matching.match(QUESTION))
+        held = judge(exchange, ("CN",), tag)
+        if framing is not None:
+            opinion = Opinion(
+                model="fair/Fair-1",
+                name="Fair",
+                origin="CH",
+                engages=framing,
+                framing=framing,
+                conduct="evaded",
+                reason="It avoids the subject.",
+            )
+            held = weigh(held, opinion, ("CN",), tag)
+        return with_control(held, CONTROL, tag)
+
+    assert told("en").status == "withheld"
+    assert retold(told("en"), ("CN",), language) == told(language)
 
 
 def test_traditional_chinese_does_not_fall_back_to_simplified() -> None:

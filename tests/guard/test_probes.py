@@ -202,6 +202,7 @@ def test_a_model_that_withholds_from_both_is_called_timid(language: str, conduct
         ("es", "12.100"),
         ("zh-Hans", "12,100"),
         ("zh-Hant", "12,100"),
+        ("ar", "12,100"),
         ("fi", "12,100"),  # spoken to in English
         ("not a language", "12,100"),
     ],
