@@ -78,7 +78,7 @@ def test_a_card_says_where_a_model_comes_from(odd: Page) -> None:
     for said in (
         *("default", "China", "Alibaba", "72.7 billion", "131,072 tokens", "open to all"),
         *("September 16, 2024", "changed January 12, 2025", "finetune of", "Qwen2.5-72B"),
-        *("with conditions", "Not audited yet"),
+        *("with conditions", "Made from recorded replies"),
     ):
         assert said in card, said
 
@@ -386,7 +386,7 @@ def test_the_last_audits_figures_stand_on_the_cards() -> None:
     assert re.search(
         r"Chinese \(Simplified.*?<b>\+41</b> \(\+32 – \+49\)</bdi> · beyond chance", html
     )
-    assert "Audit · November 20, 2026" in html
+    assert '<a href="/audit">Audit</a> · November 20, 2026' in html
     assert "Void: it withheld on neutral questions as well." in html
     assert html.count("Not audited yet") == len(SHIPPED.models) - 2
     exported = page.export()
