@@ -23,9 +23,11 @@ from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
-from . import listing
+from . import listing, travel
+from .imports.files import IMPORT_LIMIT
 from .pages import audit as audit_page
 from .pages import models as models_page
+from .pages import shared
 from .pages.chat import HEAD, page, theme
 from .routes import Chat, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
@@ -68,6 +70,8 @@ def build(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.include_router(router)
     app.include_router(listing.router)
+    app.include_router(travel.router)
+    app.include_router(shared.router)
     app.state.audit_page = audit
     app.include_router(audit_page.router)
     app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
@@ -93,7 +97,7 @@ def build(settings: Settings) -> FastAPI:
         favicon_path=str(STATIC / "favicon.svg"),
     )
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger={"/candor/import": IMPORT_LIMIT})
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
 

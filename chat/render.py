@@ -17,8 +17,9 @@ from guard.text import split_thinking
 from guard.types import ModelSpec, Span, Verdict
 
 from . import strip
+from .foreign import ForeignModel, model_of
 from .markdown import GrowingText, blocks
-from .store import Conversation, Reply, Turn
+from .store import Conversation, Reply, Share, Turn
 from .view import Standing, View, exhausted, fill, language_of
 
 PARTS = ("join", "chip", "thoughts", "text", "note", "strip", "fault", "tools")
@@ -131,7 +132,7 @@ def parts(
     Args:
         growing: the state of a reply that still streams; without it the whole text is parsed.
     """
-    model = ModelSpec.model_validate(each.model)
+    model = model_of(each.model)
     verdict = Verdict.model_validate(each.verdict) if each.verdict else None
     thinking = split_thinking(each.text)
     settled = each.state != "streaming"
@@ -149,7 +150,7 @@ def parts(
         "strip": strip.drawn(each, verdict, view, standing, question, marked=bool(marks)),
         "fault": fault(each, model, question, view),
         "tools": fill("tools", view, reply=each, standing=standing, run=each.run, runs=runs)
-        if settled
+        if settled and not view.read_only
         else "",
     }
 
@@ -171,7 +172,7 @@ def marks_of(each: Reply, verdict: Verdict | None, start: int) -> list[Span]:
 
 def join(each: Reply, view: View, first: bool) -> str:
     """The line between a reply and its successor."""
-    if first or not each.cause:
+    if first or not each.cause or each.source:  # what a file says of its models is not repeated
         return ""
     said = {
         "withheld": view.say.answered_by_other,
@@ -181,9 +182,12 @@ def join(each: Reply, view: View, first: bool) -> str:
     return str(Markup("<span>{}</span>").format(said[each.cause]))
 
 
-def chip(each: Reply, model: ModelSpec, view: View, standing: Standing) -> str:
-    """Model, origin, lineage, who served it, and what it took."""
-    return fill("chip", view, reply=each, model=model, standing=standing, is_demo=is_demo(model))
+def chip(each: Reply, model: ModelSpec | ForeignModel, view: View, standing: Standing) -> str:
+    """Model, origin, lineage, who served it, and what it took; or the file that says so."""
+    foreign = isinstance(model, ForeignModel)
+    demo = isinstance(model, ModelSpec) and is_demo(model)
+    told = {"model": model, "standing": standing, "is_demo": demo, "foreign": foreign}
+    return fill("chip", view, reply=each, **told)
 
 
 def thoughts(each: Reply, block: str | None, answer: str, view: View) -> str:
@@ -223,12 +227,19 @@ def compared_with_nobody(each: Reply, view: View) -> str:
 
 def ending(each: Reply, view: View) -> str:
     if each.state == "stopped":
-        by_guard = each.finish_reason == "stopped by guard"
-        return str(view.say.stopped_by_guard if by_guard else view.say.stopped)
+        return stopped(each, view)
     return str(view.say.interrupted) if each.state == "interrupted" else ""
 
 
-def fault(each: Reply, model: ModelSpec, question: str, view: View) -> str:
+def stopped(each: Reply, view: View) -> str:
+    """Who ended a reply; of one that a file brings, or that others see, only that it was ended."""
+    if each.finish_reason == "stopped by guard" and each.source is None:
+        return str(view.say.stopped_by_guard)
+    elsewhere = view.read_only or each.source is not None
+    return str(view.say.share_stopped if elsewhere else view.say.stopped)
+
+
+def fault(each: Reply, model: ModelSpec | ForeignModel, question: str, view: View) -> str:
     """What happened to a reply whose host failed, and what to do."""
     if not each.fault:
         return ""
@@ -236,6 +247,11 @@ def fault(each: Reply, model: ModelSpec, question: str, view: View) -> str:
     happened, advice = explain.fault(each.fault["kind"], language, model=model.name)
     told = {"happened": happened, "advice": advice, "exhausted": exhausted(each, view.language)}
     return fill("fault", view, reply=each, **told)
+
+
+def shares(found: Sequence[Share], view: View) -> str:
+    """The conversation's shared links, newest first."""
+    return fill("shares", view, shares=found)
 
 
 def picker(current: str, view: View) -> str:

@@ -31,6 +31,7 @@ from guard.verdict import retold
 from . import render, sidebar, texts
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
+from .foreign import ForeignModel, model_of
 from .live import LiveReplies
 from .store import Conversation, NotFound, Preferences, Reply, Store, Turn, now, reply_of, turn_of
 from .stream import Watcher, watch
@@ -69,6 +70,7 @@ class Chat:
         self.titles = Titles(store)
         self.visitors = Guard(on_offer(models, connection), connection)
         self.signed_in = Guard(models, connection)
+        self.importing = asyncio.Lock()  # a file that is read takes much memory: one at a time
 
     def guard(self, who: Reader) -> Guard:
         return self.signed_in if who.token else self.visitors
@@ -392,7 +394,7 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
     turn, asked = reply_of(await chat.store.conversation(who.owner, id_), reply_id)
     view = chat.view(who)
     verdict = Verdict.model_validate(asked.verdict) if asked.verdict else None
-    if verdict is None or verdict.topic is None or view.models.guard.control == "off":
+    if asked.source or verdict is None or verdict.topic is None or control_is_off(view):
         raise HTTPException(409, view.say.failed_request)
     language = language_of(turn.question, who.language)
     model = offered(asked.model["id"], view)
@@ -491,7 +493,9 @@ def successor(shown: list[Reply], view: View) -> ModelSpec | None:
     """The next model of another origin that has not answered in this run yet."""
     if not shown:
         return None
-    first = ModelSpec.model_validate(shown[0].model)
+    first = model_of(shown[0].model)
+    if isinstance(first, ForeignModel):
+        return None
     verdict = shown[-1].verdict or {}
     asked = {reply.model["id"] for reply in shown}
     jurisdiction = verdict.get("jurisdiction")
@@ -535,6 +539,10 @@ def chosen(model: str, view: View) -> tuple[ModelSpec, str | None]:
     if not view.serves(spec):
         return default, f"{spec.name}: {view.say.needs_connection}"
     return spec, None
+
+
+def control_is_off(view: View) -> bool:
+    return view.models.guard.control == "off"
 
 
 async def first_page(chat: Chat, who: Reader, view: View) -> str:

@@ -4,13 +4,15 @@ bound on what a request may bring.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 2_000_000  # bytes; the longest question, each character escaped, fits
-TOO_LARGE = f"a request may bring at most {BODY_LIMIT} bytes"
+TOO_LARGE = "a request may bring at most {limit} bytes"
 FRAMES_ON_A_SPACE = "https://huggingface.co https://*.hf.space"
 
 
@@ -58,18 +60,23 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """ASGI middleware that refuses a request's body as soon as it is known to be too large."""
+    """ASGI middleware that refuses a request's body as soon as it is known to be too large.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    `larger` holds the bytes that some paths may take, by path.
+    """
+
+    def __init__(self, app: ASGIApp, larger: Mapping[str, int] | None = None) -> None:
+        self.app, self.larger = app, larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = self.larger.get(scope["path"], BODY_LIMIT)
+        too_large = TOO_LARGE.format(limit=limit)
         told = dict(scope["headers"]).get(b"content-length", b"0")
-        if not told.isdigit() or int(told) > BODY_LIMIT:
-            await JSONResponse({"detail": TOO_LARGE}, 413)(scope, receive, send)
+        if not told.isdigit() or int(told) > limit:
+            await JSONResponse({"detail": too_large}, 413)(scope, receive, send)
             return
         length = 0
 
@@ -77,8 +84,8 @@ class BodyLimit:
             nonlocal length
             message = await receive()
             length += len(message.get("body", b""))
-            if length > BODY_LIMIT:
-                raise HTTPException(413, TOO_LARGE)
+            if length > limit:
+                raise HTTPException(413, too_large)
             return message
 
         await self.app(scope, counted, send)

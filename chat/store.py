@@ -9,6 +9,7 @@ and no call reads another's.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from sqlalchemy import (
     delete,
     event,
     false,
+    func,
     insert,
     inspect,
     select,
@@ -39,7 +41,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    mapped_column,
+    relationship,
+    selectinload,
+    undefer,
+)
 from sqlalchemy.types import TypeDecorator
 
 from guard.errors import ConfigError
@@ -50,6 +59,9 @@ from .words import WordList, words
 MIGRATIONS = Path(__file__).parent / "migrations"
 UNREACHABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that refuses or is gone
 TITLE_LENGTH = 60
+TOKEN_BYTES = 24  # of a shared address: 192 bits that nobody guesses
+MOST_SHARES = 50  # of one conversation
+AT_ONCE = 100  # rows that are written together
 BUSY = 15  # seconds to wait for another writer
 LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connection, then ends
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
@@ -181,7 +193,8 @@ class Reply(Base):
     """One model's reply. `model`, `served`, `verdict`, `fault` are as the guard's values dump.
 
     `lane` is 1 for what stands beside the picked model's. `bound` is the operator's limit that
-    let no further model be asked.
+    let no further model be asked. `source` is the kind of file that the reply was imported from,
+    None where a model gave it here: then alone its verdict is this app's. No route takes it away.
     """
 
     __tablename__ = "reply"
@@ -208,6 +221,7 @@ class Reply(Base):
     bound: Mapped[str | None] = mapped_column(default=None)
     feedback: Mapped[str | None] = mapped_column(default=None)
     not_withheld: Mapped[bool] = mapped_column(default=False)
+    source: Mapped[str | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
@@ -252,8 +266,31 @@ class Preferences(Base):
     language: Mapped[str | None] = mapped_column(default=None)
 
 
+class Share(Base):
+    """A copy of a conversation as it was shown; who knows `id` may read it.
+
+    Revoking it, or deleting the conversation, removes the row and with it the copy.
+    """
+
+    __tablename__ = "share"
+
+    id: Mapped[str] = mapped_column(
+        primary_key=True, default=lambda: secrets.token_urlsafe(TOKEN_BYTES)
+    )
+    conversation_id: Mapped[str] = mapped_column(
+        ForeignKey("conversation.id", ondelete="CASCADE"), index=True
+    )
+    owner: Mapped[str]
+    snapshot: Mapped[dict[str, Any]] = mapped_column(JSON, deferred=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
 class NotFound(LookupError):
     """There is no such row, or it is somebody else's."""
+
+
+class TooMany(Exception):
+    """A conversation has as many shares as it may have."""
 
 
 class Store:
@@ -414,6 +451,10 @@ class Store:
             if "title" in values:
                 await index(session, conversation_id, conversation_id, None, values["title"])
 
+            if values.get("deleted_at"):  # what was public must be gone at once, undo or not
+                gone = Share.conversation_id == conversation_id, Share.owner == owner
+                await session.execute(delete(Share).where(*gone))
+
     async def entitle(self, conversation_id: str, title: str, *, instead_of: str) -> None:
         """Set a title where the first one still stands; one that a reader gave is not touched."""
         async with self.session() as session:
@@ -432,6 +473,78 @@ class Store:
                 delete(Conversation).where(Conversation.deleted_at < before)
             )
             return int(gone.rowcount)  # type: ignore[attr-defined]
+
+    async def add(self, conversation: Conversation) -> None:
+        """A whole new conversation with its turns and replies, or nothing of it.
+
+        It is written some rows at a time: the work of thousands at once would hold others up.
+        """
+        replies = [reply for turn in conversation.turns for reply in turn.replies]
+        async with self.session() as session:
+            for rows in ([conversation], conversation.turns, replies):
+                for n in range(0, len(rows), AT_ONCE):
+                    batch = [columns_of(row) for row in rows[n : n + AT_ONCE]]
+                    await session.execute(insert(type(rows[0])), batch)
+            known = await asyncio.to_thread(indexed_rows, conversation)
+            for n in range(0, len(known), AT_ONCE):
+                await session.execute(insert(Indexed), known[n : n + AT_ONCE])
+
+    async def share(self, owner: str, conversation_id: str, snapshot: dict[str, Any]) -> Share:
+        """Keep a snapshot of the owner's conversation for who knows its address.
+
+        Raises:
+            NotFound: the conversation is not there, or not the owner's.
+            TooMany: it is shared `MOST_SHARES` times already.
+        """
+        share = Share(owner=owner, conversation_id=conversation_id, snapshot=snapshot)
+        of_it = Share.conversation_id == conversation_id
+        async with self.session() as session:
+            await load(session, owner, conversation_id)
+            number = await session.scalar(select(func.count()).select_from(Share).where(of_it))
+            if (number or 0) >= MOST_SHARES:
+                raise TooMany(conversation_id)
+            session.add(share)
+        return share
+
+    async def shares(self, owner: str, conversation_id: str) -> Sequence[Share]:
+        """The shares of the owner's conversation without their snapshots, newest first."""
+        query = (
+            select(Share)
+            .where(Share.conversation_id == conversation_id, Share.owner == owner)
+            .order_by(Share.created_at.desc())
+        )
+        async with self.session() as session:
+            return (await session.scalars(query)).all()
+
+    async def shared(self, token: str) -> Share:
+        """The share of that address with its snapshot, whoever asks.
+
+        Raises:
+            NotFound: there is none, or its conversation was deleted.
+        """
+        query = (
+            select(Share)
+            .join(Conversation, Conversation.id == Share.conversation_id)
+            .where(Share.id == token, Conversation.deleted_at.is_(None))
+            .options(undefer(Share.snapshot))
+        )
+        async with self.session() as session:
+            found = (await session.scalars(query)).one_or_none()
+        if found is None:
+            raise NotFound(token)
+        return found
+
+    async def revoke(self, owner: str, conversation_id: str, token: str) -> None:
+        """Remove one of the owner's shares with its snapshot.
+
+        Raises:
+            NotFound: there is none, or it is not the owner's.
+        """
+        which = Share.id == token, Share.conversation_id == conversation_id, Share.owner == owner
+        async with self.session() as session:
+            gone = await session.execute(delete(Share).where(*which))
+            if not gone.rowcount:  # type: ignore[attr-defined]
+                raise NotFound(token)
 
     async def show_run(self, owner: str, conversation_id: str, turn_id: str, run: int) -> None:
         """Show another run of a turn."""
@@ -517,6 +630,23 @@ async def index(
     await session.execute(insert(Indexed).values(**values, words=found))
 
 
+def indexed_rows(conversation: Conversation) -> list[dict[str, Any]]:
+    """What the search knows a whole conversation by: its title, questions and replies."""
+    told: list[tuple[str, str | None, str]] = [(conversation.id, None, conversation.title)]
+    for turn in conversation.turns:
+        told.append((turn.id, turn.id, turn.question))
+        told += [(reply.id, turn.id, split_thinking(reply.text).answer) for reply in turn.replies]
+    return [
+        {
+            "source": source,
+            "conversation_id": conversation.id,
+            "turn_id": turn_id,
+            "words": [word.text for word in words(said)],
+        }
+        for source, turn_id, said in told
+    ]
+
+
 async def index_reply(session: AsyncSession, reply_id: str) -> None:
     """Index what a reply says, without its thinking."""
     query = (
@@ -551,6 +681,12 @@ def reply_of(conversation: Conversation, reply_id: str) -> tuple[Turn, Reply]:
             if reply.id == reply_id:
                 return turn, reply
     raise NotFound(reply_id)
+
+
+def columns_of(row: Base) -> dict[str, Any]:
+    """What has been set of a row that is not in a session."""
+    columns = inspect(type(row)).column_attrs.keys()
+    return {name: value for name, value in vars(row).items() if name in columns}
 
 
 def prepare_sqlite(connection: Any, _: Any) -> None:

@@ -31,6 +31,8 @@ def drawn(
     if verdict is None:
         return ""
     language = language_of(question, view.language)
+    if each.source:
+        return from_file(each, verdict, view, language)
     missing = missing_from(each, verdict, standing.other)
     if silent(each, verdict):
         return fill("missing", view, missing=missing, guard_say=texts(language)) if missing else ""
@@ -47,14 +49,34 @@ def drawn(
         title=title(verdict, language),
         facts=facts(verdict.topic, language) if withheld else [],
         missing=missing,
-        open=bool(each.exhausted),
+        open=bool(each.exhausted) or view.read_only,
         exhausted=exhausted(each, language) if each.exhausted == "withheld" else "",
         can_ask=standing.last and verdict.conduct != "answered" and can_ask(each, model, view),
         can_control=withheld and verdict.control is None and can_control(model, view),
-        settled=each.state != "streaming",
+        settled=each.state != "streaming" and not view.read_only,
         not_withheld=each.not_withheld,
         marked=marked,
         characters=len(split_thinking(each.text).answer.strip()),
+    )
+
+
+def from_file(each: Reply, verdict: Verdict, view: View, language: str) -> str:
+    """What an imported file says that a guard held: its claim, told as that and never as ours.
+
+    It may have been written by anybody. So it has another look than our own strip, its sentence is
+    quoted, and neither its judge nor its control question speaks. The facts are ours.
+    """
+    if verdict.status != "withheld":
+        return ""
+    return fill(
+        "imported",
+        view,
+        language=language,
+        guard_say=texts(language),
+        verdict=verdict,
+        facts=facts(verdict.topic, language),
+        open=view.read_only,
+        not_withheld=each.not_withheld,
     )
 
 

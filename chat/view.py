@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -46,13 +47,17 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """Who looks, and at what: language and time zone, models on offer, what is connected."""
+    """Who looks, and at what: language and time zone, models on offer, what is connected.
+
+    `read_only`: a page that others may see, on which nothing can be done.
+    """
 
     language: str
     models: Catalogue
     connection: Connection
     signed_in: bool = False
     zone: tzinfo = UTC
+    read_only: bool = False
 
     @property
     def say(self) -> Any:
@@ -77,6 +82,7 @@ def templates() -> Environment:
     environment.filters["dollars"] = dollars
     environment.filters["direction"] = explain.direction
     environment.filters["told"] = told
+    environment.filters["day"] = day
     return environment
 
 
@@ -113,6 +119,11 @@ def dollars(value: float, language: str) -> str:
     pattern = f"¤#,##0.{'0' * min(digits, 8)}"
     locale = language.replace("-", "_")
     return format_currency(value, "USD", pattern, locale, currency_digits=False)
+
+
+def day(moment: datetime, language: str) -> str:
+    """A day as the reader writes it: 5 November 2026."""
+    return str(format_date(moment, "long", locale=language.replace("-", "_")))
 
 
 def language_of(question: str, page: str) -> str:

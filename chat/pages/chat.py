@@ -20,6 +20,7 @@ HEAD = f"""
 <link rel="preload" as="font" type="font/woff2" crossorigin
   href="{FONTS}/inter-latin-wght-normal.woff2">
 <link rel="stylesheet" href="/candor/static/candor.css?v={__version__}">
+<link rel="stylesheet" media="print" href="/candor/static/print.css?v={__version__}">
 <script type="module" src="/candor/static/candor.js?v={__version__}"></script>
 """
 COMPONENTS = ("sidebar", "header", "thread", "composer")

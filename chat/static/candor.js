@@ -9,6 +9,7 @@ const question = root.querySelector("#candor-question");
 const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
+const { travelling } = await import(`./travel.js${new URL(import.meta.url).search}`);  // one version for both
 const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
 const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
@@ -22,7 +23,7 @@ question.addEventListener("input", fit);
 question.addEventListener("keydown", onEnter);
 region("search").addEventListener("input", search);
 models.addEventListener("keydown", walkCards);
-settings.addEventListener("change", (event) => prefer[event.target.name](event.target.value));
+settings.addEventListener("change", (event) => prefer[event.target.name]?.(event.target.value));
 box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
 document.addEventListener("keydown", onShortcut);
@@ -77,7 +78,11 @@ async function open(conversation, model = address().get("model") ?? "") {
   if (matchMedia("(min-width: 761px)").matches) question.focus();
 }
 
-function entitle(title) { document.title = title ? `${title} · Candor` : "Candor"; }
+function entitle(title) {
+  document.title = title ? `${title} · Candor` : "Candor";
+  region("thread").dataset.title = title ?? "";
+  travel.offer();
+}
 
 // Gradio draws the frame: which language it is in, and which way it runs, is for this script to say.
 function direct(lang, dir) {
@@ -304,6 +309,8 @@ const acts = {
   undo: () => {},
 };
 
+const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
+Object.assign(acts, travel.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -405,6 +412,7 @@ function rename(item) {
 
 function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
+  if (!event.target.closest(".travels")) travel.menu(false);
   if (event.target === models || event.target === settings) { event.target.close(); return; }
   if (root.classList.contains("drawer") && !event.target.closest("nav, .toast")) { event.preventDefault(); drawer(false); return; }
   const element = event.target.closest("[data-act]");
@@ -431,6 +439,7 @@ function onEnter(event) {
 function onShortcut(event) {
   if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); acts.new(); }
   if (event.key !== "Escape") return;
+  travel.menu(false);
   if (!box.querySelector(".modes").hidden) { modes(false); box.querySelector(".mode").focus(); }
   drawer(false);
 }
@@ -462,7 +471,7 @@ function offerModes(offered, preferred) {
   box.querySelectorAll(".modes button").forEach((button) => { button.hidden = !offered.includes(button.dataset.mode); });
   box.querySelector(".mode").disabled = fixed;
   box.querySelector(".mode").title = fixed ? state.say.mode_fixed : "";
-  for (const radio of settings.querySelectorAll("input")) {
+  for (const radio of settings.querySelectorAll('[name="preferred"]')) {
     radio.closest("label").hidden = !offered.includes(radio.value);
     Object.assign(radio, { checked: radio.value === preferred, disabled: fixed });
   }

@@ -60,7 +60,8 @@ def test_each_model_is_told_in_a_sentence(audited: Page) -> None:
     html = " ".join(audited.http.get("/audit").text.split())
     assert "on China, asked in Chinese (Simplified): 100 % of the questions withheld" in html
     assert "Void: it withheld on neutral questions as well." in html
-    assert html.index("No difference between questions and controls") < html.index('<b dir="ltr">+100</b>')
+    even_handed = html.index("No difference between questions and controls")
+    assert even_handed < html.index('<b dir="ltr">+100</b>')
     assert "November" in html
 
 

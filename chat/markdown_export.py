@@ -1,0 +1,144 @@
+"""What is shown of a conversation as Markdown, for a reader's own notes.
+
+Foreign words (questions, replies, a judge's reason, what a file claims) stand in quotations. They
+keep their Markdown, but cannot leave the quotation, load an image or hold HTML: a viewer would
+show them as the file's own. Not covered: thoughts, other runs and branches (the JSON has them).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+
+from guard import explain
+from guard.plain import one_line
+from guard.types import ModelSpec, Source, Verdict
+
+from . import render, strip
+from .foreign import model_of
+from .store import Conversation, Reply, Turn
+from .texts import texts
+from .view import View, flag, language_of
+
+SIGNS = re.compile(r"([\\`*_\[\]<>#|~!$&])")
+# HTML, images and GitHub's coloured notes, unless a backslash already makes them words
+LIVE = re.compile(r"(\\*)(<(?=[A-Za-z/!?])|!(?=\[)|\[(?=!))")
+
+
+def written(conversation: Conversation, view: View) -> str:
+    """The shown turns, with front matter that holds the title and the days."""
+    title = one_line(conversation.title, 200)
+    head = [
+        "---",
+        f"title: {json.dumps(title, ensure_ascii=False)}",
+        f"date: {conversation.created_at.isoformat(timespec='seconds')}",
+        f"changed: {conversation.updated_at.isoformat(timespec='seconds')}",
+        "source: Candor",
+        "---",
+    ]
+    parts = ["\n".join(head), f"# {words(title)}"]
+    for number, turn in enumerate(conversation.path(), start=1):
+        parts += turn_written(turn, number, view)
+    return "\n\n".join(parts) + "\n"
+
+
+def turn_written(turn: Turn, number: int, view: View) -> Iterator[str]:
+    yield f"## {view.say.export_question} {number}"
+    yield quoted(turn.question)
+    for reply in turn.shown():
+        yield from reply_written(reply, turn, view)
+
+
+def reply_written(reply: Reply, turn: Turn, view: View) -> Iterator[str]:
+    yield f"### {byline(reply, view)}"
+    said = render.said(reply)
+    if said.strip():
+        yield quoted(said)
+    language = language_of(turn.question, view.language)
+    if reply.fault:
+        model = model_of(reply.model)
+        happened, _ = explain.fault(reply.fault["kind"], language, model=words(model.name))
+        yield f"*{happened}*"
+    if reply.verdict:
+        yield from verdict_written(reply, Verdict.model_validate(reply.verdict), language)
+
+
+def byline(reply: Reply, view: View) -> str:
+    """Model, origin, who served it, and whether a file says so."""
+    model = model_of(reply.model)
+    parts = [words(model.name)]
+    if isinstance(model, ModelSpec):
+        parts.append(place(model.origin, view.language))
+        elsewhere = [country for country in model.origins if country != model.origin]
+        parts += [f"{view.say.built_on} {place(one, view.language)}" for one in elsewhere]
+    else:
+        parts.append(view.say.import_no_origin)
+    if reply.served:
+        seat = reply.served["origin"]
+        where = f", {explain.country(seat, view.language)}" if seat else ""
+        parts.append(f"{view.say.served_by} {words(reply.served['provider'])}{where}")
+    if reply.source:
+        parts.append(getattr(view.say, f"import_from_{reply.source.replace('-', '_')}"))
+    return " · ".join(parts)
+
+
+def place(country: str, language: str) -> str:
+    return f"{flag(country)} {explain.country(country, language)}"
+
+
+def verdict_written(reply: Reply, verdict: Verdict, language: str) -> Iterator[str]:
+    """What the guard said of a reply; a file's claim of that is quoted as one."""
+    if strip.silent(reply, verdict) or (reply.source and verdict.status != "withheld"):
+        return
+    say = texts(language)
+    if reply.source:
+        yield f"**{say.import_verdict}** {say.import_verdict_about}"  # type: ignore[attr-defined]
+        yield quoted(verdict.explanation or verdict.conduct)
+    else:
+        yield f"**◑ {strip.title(verdict, language)}** {words(verdict.explanation)}"
+        if opinion := verdict.opinion:
+            yield f"{words(opinion.name)} ({explain.country(opinion.origin, language)}):"
+            yield quoted(opinion.reason)
+    facts = strip.facts(verdict.topic, language) if verdict.status == "withheld" else []
+    if facts:
+        yield f"{say.facts}:"  # type: ignore[attr-defined]
+        yield "\n".join(f"- {words(fact['text'])} {links(fact['sources'])}" for fact in facts)
+
+
+def links(sources: tuple[Source, ...]) -> str:
+    return ", ".join(f"[{words(one.title)}](<{one.url}>)" for one in sources)
+
+
+def words(text: str) -> str:
+    """Text on one line that is no Markdown."""
+    return SIGNS.sub(r"\\\1", one_line(text, 10_000))
+
+
+def quoted(text: str) -> str:
+    """Foreign Markdown as a quotation that it cannot leave, with nothing in it that loads.
+
+    What is code in the quotation as it will be read stays as it is; elsewhere tags and images
+    become words.
+    """
+    lines = ["> " + line for line in re.split(r"\r\n|\r|\n", text.replace("\x00", "\ufffd"))]
+    code: set[int] = set()
+    for token in block_parser().parse("\n".join(lines)):
+        if token.type == "fence" and token.map:
+            code.update(range(*token.map))
+    return "\n".join(
+        line if number in code else LIVE.sub(disarmed, line) for number, line in enumerate(lines)
+    )
+
+
+def disarmed(match: re.Match[str]) -> str:
+    backslashes, sign = match.groups()
+    return match.group() if len(backslashes) % 2 else f"{backslashes}\\{sign}"
+
+
+def block_parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False})
+    parser.core.ruler.disable(["inline"])
+    return parser

@@ -1,0 +1,341 @@
+"""A conversation as a value: the form `candor-conversation-1` of exports, and shared snapshots.
+
+It names no owner and holds no secret: neither where a model is reached nor a host's own error
+message. Turns and replies have no ids but their places in their lists; a turn's parent stands
+before it, so that a file can hold no circle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
+
+from guard.errors import FaultKind
+from guard.events import Bound, Cause
+from guard.provenance import Served
+from guard.text import split_thinking
+from guard.types import Action, Mode, ModelSpec, Signal, Span, Value, Verdict
+
+from .foreign import ForeignModel, model_of
+from .store import Conversation, Reply, Turn, new_id
+
+FORM = "candor-conversation-1"
+EPOCH, FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+Source = Literal["candor", "chatgpt", "open-webui"]
+Model = ModelSpec | ForeignModel
+
+
+def tame(value: Any) -> Any:
+    """Text without what a database cannot take: NUL and lone surrogates."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Words = Annotated[str, BeforeValidator(tame)]
+Label = Annotated[Words, Field(max_length=400)]
+Moment = Annotated[AwareDatetime, Field(ge=EPOCH, lt=FAR), AfterValidator(in_utc)]
+Count = Annotated[int, Field(gt=-(2**31), lt=2**31)]
+Amount = Annotated[float, Field(allow_inf_nan=False)]
+Place = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=0, lt=10_000)]
+
+
+class Trouble(Value):
+    """Why a reply failed; `retry_after` counts seconds."""
+
+    kind: FaultKind
+    retry_after: Amount | None = None
+
+
+class ReplyRecord(Value):
+    """One model's reply. `model` is `{id, name}` alone where nothing else is known of it.
+
+    `run`: a retry is the next run; `step`: a fallback is the next step of its run; `lane` is 1 for
+    what stands beside the picked model's. `source`: the file that the reply was imported from.
+    """
+
+    run: Number
+    step: Number
+    lane: Annotated[int, Field(ge=0, le=1)] = 0
+    model: Model
+    text: Words
+    thoughts: Words | None = None
+    state: Literal["done", "stopped", "interrupted", "failed"]
+    finish_reason: Words = ""
+    seconds: Amount | None = None
+    tokens: Count | None = None
+    dollars: Amount | None = None
+    served: Served | None = None
+    verdict: Verdict | None = None
+    action: Action = "pass"
+    fault: Trouble | None = None
+    cause: Cause | None = None
+    exhausted: Cause | None = None
+    bound: Bound | None = None
+    feedback: Literal["good", "bad"] | None = None
+    not_withheld: bool = False
+    source: Source | None = None
+    created: Moment
+
+    @model_validator(mode="after")
+    def fits_its_verdict(self) -> Self:
+        """What a verdict marks must stand in the reply."""
+        signals = self.verdict.signals if self.verdict else ()
+        spans = (span for signal in signals for span in signal.spans)
+        if not all(0 <= span.start <= span.end <= len(self.text) for span in spans):
+            raise ValueError("the verdict marks words that the reply does not have")
+        return self
+
+
+class TurnRecord(Value):
+    """A question and its replies. `parent` and `chosen` are places, of a turn and of a reply."""
+
+    parent: Place | None = None
+    question: Words
+    shown_run: Number = 0
+    chosen: Place | None = None
+    asked: Moment
+    replies: tuple[ReplyRecord, ...] = ()
+
+
+class ConversationRecord(Value):
+    """A conversation with all its branches and runs. `shown` is the place of the last turn shown.
+
+    `model` is the id of the model that was picked last, `mode` what the guard did.
+    """
+
+    form: Literal["candor-conversation-1"]
+    title: Annotated[Label, Field(min_length=1)]
+    model: Label
+    mode: Mode
+    begun: Moment
+    changed: Moment
+    shown: Place | None = None
+    turns: tuple[TurnRecord, ...]
+
+    @model_validator(mode="after")
+    def is_a_tree(self) -> Self:
+        for place, turn in enumerate(self.turns):
+            if turn.parent is not None and turn.parent >= place:
+                raise ValueError("a turn's parent must stand before it")
+            if turn.chosen is not None and turn.chosen >= len(turn.replies):
+                raise ValueError("the chosen reply is not there")
+        if self.shown is not None and self.shown >= len(self.turns):
+            raise ValueError("the turn that is shown is not there")
+        return self
+
+    def with_replies(self, change: Callable[[ReplyRecord], ReplyRecord]) -> ConversationRecord:
+        """The same with each reply changed."""
+        turns = tuple(
+            turn.model_copy(update={"replies": tuple(map(change, turn.replies))})
+            for turn in self.turns
+        )
+        return self.model_copy(update={"turns": turns})
+
+
+# --- rows -> record -------------------------------------------------------------------------------
+
+
+def record_of(conversation: Conversation) -> ConversationRecord:
+    """The whole conversation."""
+    turns = parents_first(conversation)
+    places = {turn.id: place for place, turn in enumerate(turns)}
+    return ConversationRecord(
+        form=FORM,
+        title=conversation.title,
+        model=conversation.model,
+        mode=conversation.mode,
+        begun=conversation.created_at,
+        changed=conversation.updated_at,
+        shown=places.get(conversation.leaf_id or ""),
+        turns=tuple(turn_record(turn, turn.replies, places) for turn in turns),
+    )
+
+
+def parents_first(conversation: Conversation) -> list[Turn]:
+    """The turns by depth, each depth in its order."""
+    found: list[Turn] = []
+    ids: set[str | None] = {None}
+    while row := [turn for turn in conversation.turns if turn.parent_id in ids]:
+        found += row
+        ids = {turn.id for turn in row}
+    return found
+
+
+def turn_record(turn: Turn, replies: list[Reply], places: dict[str, int]) -> TurnRecord:
+    ids = [reply.id for reply in replies]
+    return TurnRecord(
+        parent=places.get(turn.parent_id or ""),
+        question=turn.question,
+        shown_run=turn.shown_run,
+        chosen=ids.index(turn.chosen) if turn.chosen in ids else None,
+        asked=turn.created_at,
+        replies=tuple(map(reply_record, replies)),
+    )
+
+
+def reply_record(reply: Reply) -> ReplyRecord:
+    """A reply without where its model is reached, and without its host's own words."""
+    fault = reply.fault
+    return ReplyRecord(
+        run=reply.run,
+        step=reply.step,
+        lane=reply.lane,
+        model=without_address(model_of(reply.model)),
+        text=reply.text,
+        thoughts=reply.thoughts,
+        state="interrupted" if reply.state == "streaming" else reply.state,
+        finish_reason=reply.finish_reason,
+        seconds=reply.seconds,
+        tokens=reply.tokens,
+        dollars=reply.dollars,
+        served=reply.served,
+        verdict=reply.verdict,
+        action=reply.action,
+        fault=Trouble(kind=fault["kind"], retry_after=finite(fault.get("retry_after")))
+        if fault
+        else None,
+        cause=reply.cause,
+        exhausted=reply.exhausted,
+        bound=reply.bound,
+        feedback=reply.feedback,
+        not_withheld=reply.not_withheld,
+        source=reply.source,
+        created=reply.created_at,
+    )
+
+
+def finite(seconds: float | None) -> float | None:
+    """What a host asked to wait, unless it is no number of seconds."""
+    return seconds if seconds is not None and math.isfinite(seconds) else None
+
+
+def without_address(model: Model) -> Model:
+    """An address may hold a password."""
+    return model.model_copy(update={"base_url": None}) if isinstance(model, ModelSpec) else model
+
+
+# --- what is shared -------------------------------------------------------------------------------
+
+
+def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRecord:
+    """What is shown of a conversation now, one turn below the other, with every verdict.
+
+    A reader's own marks stay with them: neither their ratings nor that they held a reply for not
+    withheld, so that nobody shares a withheld reply without what the guard said of it.
+    """
+    path = conversation.path()
+    places = {turn.id: place for place, turn in enumerate(path)}
+    whole = ConversationRecord(
+        form=FORM,
+        title=conversation.title,
+        model=conversation.model,
+        mode=conversation.mode,
+        begun=conversation.created_at,
+        changed=conversation.updated_at,
+        shown=len(path) - 1 if path else None,
+        turns=tuple(
+            turn_record(turn, turn.shown(), places).model_copy(update={"shown_run": 0})
+            for turn in path
+        ),
+    )
+    public = whole.with_replies(
+        lambda reply: reply.model_copy(update={"run": 0, "feedback": None, "not_withheld": False})
+    )
+    return public if thoughts else public.with_replies(without_thoughts)
+
+
+def without_thoughts(reply: ReplyRecord) -> ReplyRecord:
+    """A reply without its reasoning, also where that stands in its text."""
+    answer = split_thinking(reply.text)
+    moved = verdict_moved(reply.verdict, answer.start) if reply.verdict else None
+    return reply.model_copy(update={"thoughts": None, "text": answer.answer, "verdict": moved})
+
+
+def verdict_moved(verdict: Verdict, start: int) -> Verdict:
+    """A verdict whose marks count from `start`; those before it are left out."""
+
+    def moved(signal: Signal) -> Signal:
+        spans = tuple(
+            Span(s.start - start, s.end - start) for s in signal.spans if s.start >= start
+        )
+        return signal.model_copy(update={"spans": spans})
+
+    return verdict.model_copy(update={"signals": tuple(map(moved, verdict.signals))})
+
+
+# --- record -> rows -------------------------------------------------------------------------------
+
+
+def rows_of(record: ConversationRecord, owner: str) -> Conversation:
+    """New rows of an owner's, with ids of their own."""
+    conversation = Conversation(
+        id=new_id(),
+        owner=owner,
+        title=record.title,
+        model=record.model,
+        mode=record.mode,
+        created_at=record.begun,
+        updated_at=record.changed,
+    )
+    ids: list[str] = []
+    for turn in record.turns:
+        conversation.turns.append(turn_row(turn, conversation.id, ids))
+        ids.append(conversation.turns[-1].id)
+    conversation.leaf_id = None if record.shown is None else ids[record.shown]
+    ours = [reply for turn in conversation.turns for reply in turn.replies if not reply.source]
+    conversation.withheld = any(reply.status == "withheld" for reply in ours)
+    return conversation
+
+
+def turn_row(record: TurnRecord, conversation_id: str, ids: list[str]) -> Turn:
+    turn = Turn(
+        id=new_id(),
+        conversation_id=conversation_id,
+        parent_id=None if record.parent is None else ids[record.parent],
+        question=record.question,
+        shown_run=record.shown_run,
+        created_at=record.asked,
+    )
+    turn.replies = [reply_row(reply, turn.id) for reply in record.replies]
+    turn.chosen = None if record.chosen is None else turn.replies[record.chosen].id
+    return turn
+
+
+def reply_row(record: ReplyRecord, turn_id: str) -> Reply:
+    fields = record.model_dump(mode="json", exclude={"created", "fault"})
+    fault = {**record.fault.model_dump(), "message": ""} if record.fault else None
+    return Reply(id=new_id(), turn_id=turn_id, created_at=record.created, fault=fault, **fields)
+
+
+# --- what is taken in -----------------------------------------------------------------------------
+
+
+def imported(
+    record: ConversationRecord, known: Callable[[str], ModelSpec | None]
+) -> ConversationRecord:
+    """A record from outside: every reply says so, and no more is believed of models than is known.
+
+    `known` gives the model on offer of an id. What a file states of a model's origin, maker or
+    licence is dropped, whether or not it is right.
+    """
+
+    def from_file(reply: ReplyRecord) -> ReplyRecord:
+        model = known(reply.model.id)
+        mine = without_address(model) if model else None
+        foreign = ForeignModel(id=reply.model.id, name=reply.model.name)
+        return reply.model_copy(
+            update={"model": mine or foreign, "source": reply.source or "candor"}
+        )
+
+    return record.with_replies(from_file)
