@@ -18,17 +18,17 @@ from markupsafe import Markup
 from guard.plain import one_line
 
 from .. import __version__, render, view
+from ..auth import page_language
 from ..record import ConversationRecord, rows_of
 from ..routes import Shared
 from ..store import NotFound, Share
-from ..texts import accepted
 from ..view import View
 
 PAGE = Path(__file__).parent / "shared"
 HEADERS = {
     "x-robots-tag": "noindex, nofollow",
     "cache-control": "no-store",
-    "vary": "accept-language",
+    "vary": "accept-language, cookie",
 }
 
 router = APIRouter()
@@ -37,7 +37,7 @@ router = APIRouter()
 @router.get("/s/{token}", include_in_schema=False)
 async def page(token: str, request: Request, chat: Shared) -> HTMLResponse:
     """What was shown of a conversation when its owner shared it."""
-    language = accepted(request.headers.get("accept-language", ""))
+    language = page_language(request)
     guard = chat.visitors
     visitor = View(language, guard.models, guard.connection, read_only=True)
     headers = HEADERS | {"content-language": language}
