@@ -178,7 +178,7 @@ async def test_a_day_after_its_deletion_a_conversation_is_gone(store: Store) -> 
 
 
 async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> None:
-    """As it was before: without the index, its table and the new column."""
+    """As it was before: without the index, its table, the new column and what came later."""
     id_ = await kept(store, "How do I cook lentils?", "<think>hm</think>Soak 六四 them.")
     await store.change(ANNA, id_, title="Pulses")
     async with store.engine.begin() as connection:
@@ -188,6 +188,9 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
             "DROP INDEX ix_conversation_place",
             "ALTER TABLE conversation DROP COLUMN pinned",
             "CREATE INDEX ix_conversation_owner ON conversation (owner, updated_at)",
+            "ALTER TABLE preferences DROP COLUMN language",
+            "DROP TABLE share",
+            "ALTER TABLE reply DROP COLUMN source",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             await connection.execute(text(statement))
