@@ -144,7 +144,7 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "reason"), WRONG)
+@pytest.mark.parametrize(("value", "reason"), WRONG, ids=range(len(WRONG)))
 def test_what_has_a_wrong_shape_is_left_out_and_counted(value: Any, reason: str) -> None:
     good = example("open_webui.json")[0]
     found, left = read([value, good])
@@ -220,7 +220,7 @@ def test_nul_half_characters_and_odd_times_do_no_harm() -> None:
         (zipped(conversations_json=b" " * (UNPACKED + 1)), "large"),
         (zipped(conversations_json=b"[]" * 500)[:-60], "broken"),
     ],
-    ids=str,
+    ids=range(11),  # by place: a zip holds the time
 )
 def test_what_is_no_file_of_conversations_is_refused(data: bytes, reason: str | None) -> None:
     if reason is None:
