@@ -23,7 +23,7 @@ from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
-from . import listing, travel
+from . import answering, listing, travel
 from .imports.files import IMPORT_LIMIT
 from .pages import audit as audit_page
 from .pages import models as models_page
@@ -69,6 +69,7 @@ def build(settings: Settings) -> FastAPI:
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.include_router(router)
+    app.include_router(answering.router)
     app.include_router(listing.router)
     app.include_router(travel.router)
     app.include_router(shared.router)
