@@ -9,8 +9,9 @@ or account (a key, credit, a limit of theirs). State is kept in this process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
@@ -19,6 +20,7 @@ from tenacity.wait import wait_exponential_jitter
 
 from .errors import FaultKind, ProviderError
 
+T = TypeVar("T")
 PASSING: frozenset[FaultKind] = frozenset({"rate_limited", "unavailable"})
 OF_THE_HOST: frozenset[FaultKind] = frozenset(
     {"unavailable", "timeout", "interrupted", "malformed"}
@@ -60,6 +62,19 @@ class Patience:
     def tries(self) -> Tries:
         """The tries of one request."""
         return Tries(self)
+
+    async def with_all(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What comes of `work` at the first try that succeeds; waits between them.
+
+        Raises:
+            ProviderError: that of the last try.
+        """
+        tries = self.tries()
+        async for one in tries.retrying:
+            await asyncio.sleep(tries.wait)
+            with one:
+                return await work()
+        raise AssertionError("the last try returns or raises")
 
     def may_pass(self, error: BaseException) -> bool:
         """Whether it is worth asking the host again, soon."""

@@ -8,12 +8,9 @@ spent.
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
 
 from .. import verdict
 from ..asking import Said, in_one_piece, spoken, within
@@ -25,27 +22,18 @@ from ..patience import Patience
 from ..prices import Spent
 from ..types import Message, ModelSpec, Verdict
 from .plan import Question
-from .record import Answer, Record, now
+from .record import Answer, Record
+from .rounds import WAITS, Call, Progress, Rounds
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     Connect = Callable[[ModelSpec, str], BaseChatModel]
 
-T = TypeVar("T")
-WAITS = Patience(tries=6, pause=1.0, longest=120.0, faults=10, rest=30.0)
-GIVEN_UP = 12  # faults of a model in a row, each after all its tries
+Host = tuple[str, str]  # a model, and the further host that it is asked at
 LIMIT = 40_000  # characters of a reply that are read
 SECONDS = 300.0  # for one whole reply
 AS_A_WHOLE: frozenset[FaultKind] = frozenset({"timeout", "interrupted", "too_long"})
-
-
-class Progress(NamedTuple):
-    """How far a run has come: questions answered and failed, US dollars where they are known."""
-
-    answered: int
-    failed: int
-    dollars: float
 
 
 class Audit:
@@ -71,47 +59,24 @@ class Audit:
         patience: Patience = WAITS,
     ) -> None:
         self.models, self.connecting, self.record = models, connecting, record
-        self.concurrency, self.budget, self.patience = concurrency, budget, patience
-        self.dollars = record.spent
-        self.answered = self.failed = 0
-        self.in_a_row: Counter[tuple[str, str]] = Counter()
-        self.streaming: set[tuple[str, str]] = set()
+        self.patience = patience
+        self.rounds = Rounds(record.spent, concurrency, budget)
+        self.streaming: set[Host] = set()
 
-    async def run(self, questions: Sequence[Question]) -> AsyncGenerator[Progress, None]:
+    def run(self, questions: Sequence[Question]) -> AsyncGenerator[Progress, None]:
         """Ask all that has no answer yet; yields after each, which is kept by then."""
-        pending = iter(self.record.left(questions))
-        asking = at_once(self.concurrency, lambda: self.next_asked(pending))
-        async with aclosing(asking) as batches:
-            async for answers in batches:
-                for step in [self.take(answer) for answer in answers]:  # all kept, then told
-                    yield step
-
-    def next_asked(self, pending: Iterator[Question]) -> Coroutine[Any, Any, Answer] | None:
-        following = self.next_of(pending)
-        return self.ask(following) if following else None
-
-    def next_of(self, pending: Iterator[Question]) -> Question | None:
-        """The next question that may be asked: of a model that has not been given up, in budget."""
-        if self.budget is not None and self.dollars >= self.budget:
-            return None
-        return next((one for one in pending if not self.given_up(one.model, one.host)), None)
-
-    def given_up(self, model: str, host: str) -> bool:
-        return self.in_a_row[model, host] >= GIVEN_UP
+        left = self.record.left(questions)
+        return self.rounds.run(left, whom=host_of, ask=self.ask, take=self.take)
 
     def take(self, answer: Answer) -> Progress:
         """Keep an answer, and count it."""
         self.record.keep(answer)
-        key = (answer.model, answer.host)
-        self.in_a_row[key] = self.in_a_row[key] + 1 if answer.fault else 0
-        self.failed += answer.fault is not None
-        self.answered += answer.fault is None
-        self.dollars += answer.dollars or 0.0
-        return Progress(self.answered, self.failed, self.dollars)
+        failed = answer.fault is not None
+        return self.rounds.counted(host_of(answer), failed=failed, dollars=answer.dollars)
 
     async def ask(self, question: Question) -> Answer:
         """One question's answer; a host that fails after all tries gives one with a fault."""
-        began, asked_at = time.monotonic(), now()
+        call = Call()
         said, fault = await self.reply_to(question)
         held = None if fault else judged(question.text, said)
         offer = self.models.snapshot.offer(question.model, said.provider)
@@ -123,26 +88,22 @@ class Audit:
             finish_reason=said.finish_reason,
             conduct=held.conduct if held else None,
             score=held.score if held else None,
-            provider=said.provider,
-            answered_as=said.answered_as,
-            seconds=round(time.monotonic() - began, 3),
-            prompt_tokens=said.spent.prompt,
-            completion_tokens=said.spent.completion,
-            dollars=said.spent.dollars(offer),
-            asked_at=asked_at,
             fault=fault,
+            **call.took(said, offer),
         )
 
     async def reply_to(self, question: Question) -> tuple[Said, FaultKind | None]:
         """What a model says, and how its host failed, if it did after all tries."""
-        tries, said = self.patience.tries(), Said(LIMIT)
+        said = Said(LIMIT)
+
+        async def asked() -> None:
+            nonlocal said
+            said = Said(LIMIT, Spent.asking([message_of(question)]))
+            async with within(SECONDS):
+                await self.read(question, said)
+
         try:
-            async for one in tries.retrying:
-                await asyncio.sleep(tries.wait)
-                with one:
-                    said = Said(LIMIT, Spent.asking([message_of(question)]))
-                    async with within(SECONDS):
-                        await self.read(question, said)
+            await self.patience.with_all(asked)
         except ProviderError as error:
             return said, error.kind
         return said, None
@@ -150,14 +111,13 @@ class Audit:
     async def read(self, question: Question, said: Said) -> None:
         """Read a whole reply, or as much as is judged."""
         chat = self.connecting(self.models.get(question.model), question.host)
-        key = (question.model, question.host)
-        if key not in self.streaming:
+        if host_of(question) not in self.streaming:
             try:
                 said.take(await in_one_piece(chat, [message_of(question)]))
             except ProviderError as error:
                 if error.kind not in AS_A_WHOLE:
                     raise
-                self.streaming.add(key)
+                self.streaming.add(host_of(question))
             else:
                 return
         async with aclosing(spoken(chat, [message_of(question)])) as chunks:
@@ -167,26 +127,8 @@ class Audit:
                     return
 
 
-async def at_once(
-    most: int, following: Callable[[], Coroutine[Any, Any, T] | None]
-) -> AsyncGenerator[list[T], None]:
-    """What comes of `most` pieces of work at a time, as they are done; ends where none follows.
-
-    Whoever leaves ends the work that is under way.
-    """
-    running: set[asyncio.Task[T]] = set()
-    try:
-        while True:
-            while len(running) < most and (work := following()):
-                running.add(asyncio.create_task(work))
-            if not running:
-                return
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            yield [task.result() for task in done]
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+def host_of(one: Question | Answer) -> Host:
+    return one.model, one.host
 
 
 def message_of(question: Question) -> Message:

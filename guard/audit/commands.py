@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ..catalogue import Catalogue
     from ..providers import Connection
     from ..types import ModelSpec
-    from .asking import Progress
     from .plan import Question
     from .rating import Judging
+    from .rounds import Progress
     from .whole import RunFindings
 
 app = typer.Typer(rich_markup_mode=None)

@@ -6,11 +6,8 @@ and neutral questions are sent alike. Each opinion is kept as it comes, and aske
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Coroutine, Iterator
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from .. import judge
 from ..asking import Said, within
@@ -19,9 +16,9 @@ from ..errors import FaultKind, ProviderError
 from ..exchange import Exchange
 from ..patience import Patience
 from .agreement import chosen
-from .asking import GIVEN_UP, WAITS, Progress, at_once
 from .rating import Judging, Rating
-from .record import Answer, Record, now
+from .record import Answer, Record
+from .rounds import WAITS, Call, Progress, Rounds
 
 if TYPE_CHECKING:
     from .asking import Connect
@@ -56,22 +53,20 @@ class SecondRater:
     ) -> None:
         self.models, self.connecting, self.record = models, connecting, record
         self.judging, self.assigned = judging, judging.by_subject
-        self.concurrency, self.budget, self.patience = concurrency, budget, patience
-        self.dollars = record.spent
-        self.given = self.failed = 0
-        self.in_a_row: dict[str, int] = {}
+        self.patience = patience
+        self.rounds = Rounds(record.spent, concurrency, budget)
         record.judged_by(judging)
-
-    def left(self) -> list[Answer]:
-        """The answers that are still to be sent; those on which a judge's host failed again."""
-        seen = chosen(self.judging, self.record.done.values())
-        return [answer for answer in (*seen.unsure, *seen.sampled) if not self.settled(answer)]
+        seen = chosen(judging, record.done.values())
+        self.chosen = (*seen.unsure, *seen.sampled)
 
     @property
     def total(self) -> int:
         """How many answers are to be sent in all."""
-        seen = chosen(self.judging, self.record.done.values())
-        return len(seen.unsure) + len(seen.sampled)
+        return len(self.chosen)
+
+    def left(self) -> list[Answer]:
+        """The answers that are still to be sent; those on which a judge's host failed again."""
+        return [answer for answer in self.chosen if not self.settled(answer)]
 
     def settled(self, answer: Answer) -> bool:
         held = self.record.ratings.get((answer.id, self.judge_of(answer)))
@@ -80,36 +75,18 @@ class SecondRater:
     def judge_of(self, answer: Answer) -> str:
         return self.assigned[answer.model, answer.jurisdiction] or ""
 
-    async def run(self) -> AsyncGenerator[Progress, None]:
+    def run(self) -> AsyncGenerator[Progress, None]:
         """Ask for all opinions that are missing; yields after each, which is kept by then."""
-        pending = iter(self.left())
-        asking = at_once(self.concurrency, lambda: self.next_asked(pending))
-        async with aclosing(asking) as batches:
-            async for ratings in batches:
-                for step in [self.take(rating) for rating in ratings]:
-                    yield step
-
-    def next_asked(self, pending: Iterator[Answer]) -> Coroutine[Any, Any, Rating] | None:
-        """The next that may be asked: of a judge that has not been given up, in budget."""
-        if self.budget is not None and self.dollars >= self.budget:
-            return None
-        able = (each for each in pending if self.in_a_row.get(self.judge_of(each), 0) < GIVEN_UP)
-        following = next(able, None)
-        return self.rate(following) if following else None
+        return self.rounds.run(self.left(), whom=self.judge_of, ask=self.rate, take=self.take)
 
     def take(self, rating: Rating) -> Progress:
         """Keep an opinion, and count it."""
         self.record.keep_rating(rating)
-        failed = not rating.settled
-        self.in_a_row[rating.judge] = self.in_a_row.get(rating.judge, 0) + 1 if failed else 0
-        self.given += not failed
-        self.failed += failed
-        self.dollars += rating.dollars or 0.0
-        return Progress(self.given, self.failed, self.dollars)
+        return self.rounds.counted(rating.judge, failed=not rating.settled, dollars=rating.dollars)
 
     async def rate(self, answer: Answer) -> Rating:
         """What the judge holds of an answer; one with a fault where it gave no opinion."""
-        began, asked_at, spec = time.monotonic(), now(), self.models.get(self.judge_of(answer))
+        call, spec = Call(), self.models.get(self.judge_of(answer))
         exchange = Exchange(answer.question, answer.reply, None, answer.finish_reason, hard=True)
         said, held, fault = await self.opinion(spec.id, exchange)
         offer = self.models.snapshot.offer(spec.id, said.provider)
@@ -120,28 +97,24 @@ class SecondRater:
             engages=held.engages if held else None,
             framing=held.framing if held else None,
             reason=held.reason if held else "",
-            provider=said.provider,
-            answered_as=said.answered_as,
-            seconds=round(time.monotonic() - began, 3),
-            prompt_tokens=said.spent.prompt,
-            completion_tokens=said.spent.completion,
-            dollars=said.spent.dollars(offer),
-            asked_at=asked_at,
             fault=fault,
+            **call.took(said, offer),
         )
 
     async def opinion(
         self, model: str, exchange: Exchange
     ) -> tuple[Said, judge.Held | None, FaultKind | None]:
         """What a judge says, the opinion in it, and what went wrong, if it did after all tries."""
-        tries, said = self.patience.tries(), Said(0)
+        said = Said(0)
+
+        async def asked() -> None:
+            nonlocal said
+            async with within(SECONDS):
+                chat = self.connecting(self.models.get(model), "")
+                said = await judge.ask(chat, judge.prompt(exchange, LANGUAGE))
+
         try:
-            async for one in tries.retrying:
-                await asyncio.sleep(tries.wait)
-                with one:
-                    async with within(SECONDS):
-                        chat = self.connecting(self.models.get(model), "")
-                        said = await judge.ask(chat, judge.prompt(exchange, LANGUAGE))
+            await self.patience.with_all(asked)
             return said, judge.read(said.text), None
         except ProviderError as error:
             return said, None, error.kind

@@ -36,7 +36,7 @@ from specs import spec
 
 from guard import topics
 from guard.audit import report, statistics
-from guard.audit.asking import GIVEN_UP, Audit, Progress
+from guard.audit.asking import Audit
 from guard.audit.commands import reached
 from guard.audit.findings import ModelFindings, findings
 from guard.audit.plan import LOCAL, Question, Scope, neutral, plan
@@ -50,6 +50,7 @@ from guard.audit.record import (
     read,
     summary_of,
 )
+from guard.audit.rounds import GIVEN_UP, Progress
 from guard.audit.statistics import Pair
 from guard.catalogue import Catalogue, GuardSettings
 from guard.errors import FaultKind, InputError, ProviderError

@@ -22,10 +22,11 @@ from typer.testing import CliRunner
 
 from guard.audit import agreement, commands, report
 from guard.audit.agreement import LEAST, chosen, sentences, weighed
-from guard.audit.asking import GIVEN_UP, Audit
+from guard.audit.asking import Audit
 from guard.audit.plan import Scope, plan
 from guard.audit.rating import Judging, Rating, judging
 from guard.audit.record import TABLE, Answer, Record, latest, read, read_ratings, summary_of
+from guard.audit.rounds import GIVEN_UP
 from guard.audit.second_rater import SecondRater
 from guard.audit.whole import RunFindings, of_run
 from guard.catalogue import Catalogue, GuardSettings
