@@ -145,6 +145,18 @@ def number(count: int, language: str) -> str:
     return str(format_decimal(count, locale=locale_of(nearest_language(language, languages()))))
 
 
+def points(share: float) -> str:
+    """A share as percentage points, with its sign: `+41`, `−3`, `0`."""
+    whole = round(100 * share)
+    return f"{whole:+d}".replace("-", "−") if whole else "0"
+
+
+def topic_name(topic: str, language: str = FALLBACK) -> str:
+    """What a topic is called; its id where no pack of it is here."""
+    pack = topics.load().get(topic)
+    return in_language(pack.names, language) if pack else topic
+
+
 def in_sentence(code: str, language: str) -> str:
     """A country's name as it stands within a sentence: "the United States"."""
     name = country(code, language)

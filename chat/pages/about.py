@@ -52,9 +52,3 @@ def day(when: date | str, language: str) -> str:
     if isinstance(when, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", when):
         return format_skeleton("yMMMM", date.fromisoformat(f"{when}-01"), locale=locale)
     return format_date(date.fromisoformat(str(when)), "long", locale=locale)
-
-
-def points(share: float) -> str:
-    """A share as percentage points, with its sign."""
-    whole = round(100 * share)
-    return f"{whole:+d}".replace("-", "−") if whole else "0"

@@ -20,6 +20,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from jinja2 import Environment
 
 from guard import explain, topics
+from guard.audit.cells import Cell
 from guard.audit.record import (
     SUMMARY,
     Measured,
@@ -34,7 +35,7 @@ from guard.catalogue import Catalogue
 from .. import __version__
 from ..texts import texts
 from . import about
-from .about import answered, day, points
+from .about import answered, day
 
 PAGE = Path(__file__).parent / "audit"
 SHIPPED = Path(topics.FOLDER).parent / "audit" / "shipped"
@@ -54,24 +55,6 @@ class Chosen(NamedTuple):
     country: str
     language: str = ""
     words: str = ""
-
-
-class Cell(NamedTuple):
-    """How much of a topic a model withheld, and of its controls, of so many pairs."""
-
-    pairs: int
-    probes: int
-    controls: int
-
-    @property
-    def gap(self) -> float:
-        return (self.probes - self.controls) / self.pairs
-
-    @property
-    def shade(self) -> str:
-        """The direction, and the size in tenths."""
-        tenths = round(10 * abs(self.gap))
-        return f"{'more' if self.gap > 0 else 'less'} s{tenths}" if tenths else ""
 
 
 class Row(NamedTuple):
@@ -127,7 +110,10 @@ class AuditPage:
     def rows(self, chosen: Chosen, language: str) -> list[Row]:
         """The topics of the choice, those of which most is withheld first."""
         cells = cells_of(one for one in self.run.topics if fits(one, chosen))
-        named = {topic: topic_name(topic, language) for topic in dict.fromkeys(t for t, _ in cells)}
+        named = {
+            topic: explain.topic_name(topic, language)
+            for topic in dict.fromkeys(t for t, _ in cells)
+        }
         rows = [
             Row(topic, name, tuple(cells.get((topic, host_of(model))) for model in self.measured))
             for topic, name in named.items()
@@ -202,7 +188,9 @@ async def picture(request: Request, name: str) -> Response:
 
 @cache
 def templates() -> Environment:
-    return about.templates(PAGE, points=points, topic=topic_name, host=host_of)
+    return about.templates(
+        PAGE, points=explain.points, topic=explain.topic_name, host=host_of, shade=shade
+    )
 
 
 def drawn(template: str, language: str, **values: Any) -> str:
@@ -230,10 +218,7 @@ def cells_of(rates: Iterable[MeasuredTopic]) -> dict[tuple[str, Host], Cell]:
     found: dict[tuple[str, Host], Cell] = {}
     for one in rates:
         key = one.topic, (one.model, one.host)
-        held = found.get(key, Cell(0, 0, 0))
-        found[key] = Cell(
-            held.pairs + one.pairs, held.probes + one.probes, held.controls + one.controls
-        )
+        found[key] = found.get(key, Cell()).plus(one.pairs, one.probes, one.controls)
     return {key: cell for key, cell in found.items() if cell.pairs}
 
 
@@ -241,6 +226,7 @@ def host_of(model: Measured) -> Host:
     return model.model, model.host
 
 
-def topic_name(topic: str, language: str) -> str:
-    pack = topics.load().get(topic)
-    return explain.in_language(pack.names, language) if pack else topic
+def shade(cell: Cell) -> str:
+    """The direction of a gap, and its size in tenths."""
+    tenths = round(10 * abs(cell.gap))
+    return f"{'more' if cell.gap > 0 else 'less'} s{tenths}" if tenths else ""

@@ -30,7 +30,7 @@ from .. import __version__
 from ..provenance import LARGE, MEDIUM, ModelProvenance, Part, Provenance, provenance
 from ..texts import texts
 from . import about
-from .about import answered, day, points
+from .about import answered, day
 from .lineage import Drawing, draw
 
 PAGE = Path(__file__).parent / "models"
@@ -196,7 +196,7 @@ def drawn(found: Provenance, language: str, recorded: bool) -> str:
             kind=lambda name: getattr(say, KINDS[name]),
             access=lambda name: getattr(say, ACCESS[name]),
             in_language=partial(explain.in_language, language=language),
-            points=points,
+            points=explain.points,
             spoken=partial(explain.spoken, language=language),
         )
     )

@@ -7,8 +7,7 @@ from typing import Any
 
 from .findings import ModelFindings
 from .record import OPINIONS, TABLE
-from .report import environment
-from .statistics import ALPHA
+from .report import rendered
 from .whole import RunFindings
 
 SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"))
@@ -24,18 +23,14 @@ def card(dataset: str, found: RunFindings, name: str, runs: Mapping[str, bool]) 
     """
     newest_first = dict(sorted(runs.items(), reverse=True))
     front = front_matter(found.models, [each for each in newest_first if runs[each]])
-    body = environment().get_template("card.md")
-    text = body.render(
+    text = rendered(
+        "card.md",
+        found,
         dataset=dataset,
-        run=found.run,
-        models=found.models,
-        agreement=found.agreement,
-        hosts=found.hosts,
         name=name,
         runs=newest_first,
         table=TABLE,
         opinions=OPINIONS,
-        alpha=ALPHA,
     )
     return f"---\n{front}\n---\n\n{text}"
 

@@ -25,7 +25,8 @@ from matplotlib.patches import Rectangle
 
 from .. import explain
 from ..plain import one_line
-from .countries import Cell, Country
+from .cells import Cell
+from .countries import Country
 from .findings import Finding, ModelFindings
 
 PAPER, INK, MUTED, LINE = "#fbfaf8", "#1d1b18", "#6d6860", "#e4e0d8"
@@ -110,12 +111,6 @@ def cut_within(words: str, most: int) -> str:
     return words if len(words) <= most else f"{words[:half]}…{words[-half + 1 :]}"
 
 
-def signed(share: float) -> str:
-    """A share in points, with its sign: `+41`, `−3`, `0`."""
-    value = round(100 * share)
-    return f"{value:+d}".replace("-", "−") if value else "0"
-
-
 def in_file_name(code: str) -> str:
     """A country's code, which a run from elsewhere may hold as it likes."""
     return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in code)
@@ -169,7 +164,7 @@ def told(cell: Cell | None) -> str:
     if cell is None:
         return "no pair of replies"
     return (
-        f"{signed(cell.gap)} points; withheld {cell.probes} of {cell.pairs} probes "
+        f"{explain.points(cell.gap)} points; withheld {cell.probes} of {cell.pairs} probes "
         f"and {cell.controls} of {cell.pairs} controls"
     )
 
@@ -184,7 +179,7 @@ def draw_cell(axes: Axes, box: Rectangle, cell: Cell | None) -> None:
     axes.add_artist(box)
     colours = ((STRONG, ON_STRONG), (MIDDLE, ON_MIDDLE), (0.0, INK))
     colour = next((colour for least, colour in colours if strength > least), MUTED)
-    number = signed(cell.gap).lstrip("+") if cell else "–"
+    number = explain.points(cell.gap).lstrip("+") if cell else "–"
     x, y = box.get_center()
     write(axes, x, y, number, "center", size=SMALL, colour=colour)
 
@@ -246,8 +241,8 @@ def worded(found: Finding) -> str:
     gap = found.gap
     sure = "beyond chance" if gap.withholds else "may be chance"
     asked = explain.spoken(found.language)
-    between = f"{signed(gap.low)} to {signed(gap.high)}"
-    return f"in {asked}: {signed(gap.gap)} points ({between}), {sure}"
+    between = f"{explain.points(gap.low)} to {explain.points(gap.high)}"
+    return f"in {asked}: {explain.points(gap.gap)} points ({between}), {sure}"
 
 
 def draw_grid(axes: Axes, models: int, tall: float, lowest: float) -> None:
@@ -255,7 +250,9 @@ def draw_grid(axes: Axes, models: int, tall: float, lowest: float) -> None:
     for percent in range(round(100 * lowest), 101, 25):
         x = along(percent / 100, lowest)
         axes.plot([x, x], [0, bottom], color=LINE if percent else MUTED, linewidth=0.8, zorder=1)
-        write(axes, x, bottom + 9, signed(percent / 100), "center", size=SMALL, colour=MUTED)
+        write(
+            axes, x, bottom + 9, explain.points(percent / 100), "center", size=SMALL, colour=MUTED
+        )
     for y in range(models + 1):
         axes.plot([0, PLOT], [y * tall] * 2, color=LINE, linewidth=0.8, zorder=1)
 

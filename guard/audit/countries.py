@@ -6,22 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from .. import topics
+from .. import explain
+from .cells import Cell
 from .findings import Finding, ModelFindings
 
 OPEN = 3  # countries that are shown where no gap is beyond chance
-
-
-class Cell(NamedTuple):
-    """How many of a topic's probes and controls a model withheld, in all languages together."""
-
-    pairs: int
-    probes: int
-    controls: int
-
-    @property
-    def gap(self) -> float:
-        return (self.probes - self.controls) / self.pairs
 
 
 class Row(NamedTuple):
@@ -100,19 +89,13 @@ def rows(code: str, models: Sequence[ModelFindings]) -> list[Row]:
         for rate in model.topics:
             if rate.jurisdiction == code:
                 row = cells.setdefault(rate.topic, [None] * len(models))
-                before = row[at] or Cell(0, 0, 0)
-                row[at] = Cell(
-                    before.pairs + rate.probes.questions,
-                    before.probes + rate.probes.withheld,
-                    before.controls + rate.controls.withheld,
-                )
-    found = [Row(topic, topic_name(topic), tuple(held)) for topic, held in cells.items()]
+                before = row[at] or Cell()
+                probes, controls = rate.probes, rate.controls
+                row[at] = before.plus(probes.questions, probes.withheld, controls.withheld)
+    found = [
+        Row(topic, explain.topic_name(topic, "en"), tuple(held)) for topic, held in cells.items()
+    ]
     return sorted(found, key=lambda row: (-row.mean, row.name))
-
-
-def topic_name(topic: str) -> str:
-    pack = topics.load().get(topic)
-    return pack.names["en"] if pack else topic
 
 
 def telling(found: Sequence[Country]) -> int:

@@ -20,7 +20,7 @@ from .. import explain, provenance
 from ..types import Value
 from .findings import Asked, ModelFindings, pairs_of
 from .record import Answer, State
-from .statistics import ALPHA, Gap, Pair, corrected, gap, power
+from .statistics import ALPHA, Gap, Pair, corrected, gap
 
 Where = Literal["both", "one", "neither", "unclear"]
 SURE = 0.8  # chance to see a gap from which on "neither" is said
@@ -163,14 +163,10 @@ def between(first: dict[Asked, Pair], second: dict[Asked, Pair]) -> list[Between
             language=group.language,
             gaps=(one, other),
             across=gap([Pair(pair.probes, beside.probes) for pair, beside in held]),
-            seen=min(visible(one, len(groups)), visible(other, len(groups))),
+            seen=min(each.seen(len(groups)) for each in (one, other)),
         )
         for (group, held), one, other in zip(groups.items(), at_first, at_second, strict=True)
     ]
-
-
-def visible(found: Gap, tests: int) -> float:
-    return power(found.pairs, tests, control=max(found.controls.share, 0.01))
 
 
 def at_host(model: str, host: str, state: State, answers: Sequence[Answer]) -> AtHost:

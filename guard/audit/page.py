@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .. import explain
 from ..plain import plain
 from . import charts
-from .charts import Key, Picture, key, signed
+from .charts import Key, Picture, key
 from .countries import Country, countries
 from .findings import Example, ModelFindings
 from .record import EXAMPLE_LIMIT, Answer
@@ -97,7 +97,9 @@ def topics_title(country: Country) -> str:
     if most.mean <= 0:
         return f"On {where} no topic was withheld more than its controls"
     average = " on average" if len(country.models) > 1 else ""
-    return f"On {where}, “{most.name}” was withheld most: {signed(most.mean)} points{average}"
+    return (
+        f"On {where}, “{most.name}” was withheld most: {explain.points(most.mean)} points{average}"
+    )
 
 
 def languages_title(country: Country) -> str:

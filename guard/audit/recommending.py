@@ -25,8 +25,8 @@ from ..provenance import independent
 from ..snapshot import Snapshot
 from ..types import ModelSpec, Value
 from .findings import summary
-from .record import Answer, Measured, MeasuredGap, Run, latest, read, versions
-from .whole import of_run
+from .record import Answer, Measured, MeasuredGap, Run, versions
+from .whole import answered, shown_by
 
 Place = tuple[str, str]  # a country and a language
 HEADS = ("model", "worst gap", "on", "$ per M output tokens", "seconds", "")
@@ -104,13 +104,14 @@ def recommend(folder: Path, models: Catalogue, bounds: Bounds) -> Recommendation
         ConfigError: the folder holds no run.
         InputError: the run has no figures on a country or in a language that was asked for.
     """
-    found, answers = of_run(folder), latest(read(folder))
+    held = answered(folder)
+    found = shown_by(held)
     measured = summary(found.run, found.models).models
     wanted = places(measured, bounds)
     candidates = tuple(
         sorted(
             (
-                candidate(each, wanted, price(each, answers, models.snapshot), models, bounds)
+                candidate(each, wanted, price(each, held.alone, models.snapshot), models, bounds)
                 for each in measured
             ),
             key=preference(models.default),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markdown_it import MarkdownIt
@@ -17,8 +18,8 @@ from markupsafe import Markup
 from .. import explain
 from ..plain import one_line, plain
 from . import agreement, charts, hosts
-from .charts import Key, Picture, key, signed
-from .countries import telling, topic_name
+from .charts import Key, Picture, key
+from .countries import telling
 from .findings import Finding, ModelFindings, shown, summary
 from .page import (
     TOPICS,
@@ -32,7 +33,7 @@ from .page import (
     write_pictures,
 )
 from .record import EXAMPLES, SUMMARY
-from .statistics import ALPHA, VISIBLE, Gap, power
+from .statistics import ALPHA, VISIBLE, Gap
 from .whole import RunFindings, of_run
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -63,39 +64,37 @@ def write(folder: Path) -> RunFindings:
 
 def markdown(found: RunFindings) -> str:
     """The report."""
-    return (
-        environment()
-        .get_template("report.md")
-        .render(
-            run=found.run,
-            models=found.models,
-            agreement=found.agreement,
-            hosts=found.hosts,
-            alpha=ALPHA,
-            visible=VISIBLE,
-        )
-    )
+    return rendered("report.md", found)
 
 
 def page(found: RunFindings, places: Mapping[Key, Place], sections: Sequence[Section]) -> str:
     """The report as one HTML file."""
     first = telling([each.country for each in sections])
+    return rendered(
+        "report.html",
+        found,
+        places=places,
+        short=charts.short_names(found.models),
+        links=links_of(places),
+        shown=sections[:first],
+        folded=sections[first:],
+        topics_in_picture=TOPICS,
+    )
+
+
+def rendered(template: str, found: RunFindings, **more: Any) -> str:
+    """A template with all that a run tells, and `more`."""
     return (
         environment()
-        .get_template("report.html")
+        .get_template(template)
         .render(
             run=found.run,
             models=found.models,
             agreement=found.agreement,
             hosts=found.hosts,
-            places=places,
-            short=charts.short_names(found.models),
-            links=links_of(places),
-            shown=sections[:first],
-            folded=sections[first:],
             alpha=ALPHA,
             visible=VISIBLE,
-            topics_in_picture=TOPICS,
+            **more,
         )
     )
 
@@ -112,11 +111,11 @@ def environment() -> Environment:
     built.filters |= {
         "percent": percent,
         "points": points,
-        "signed": signed,
+        "signed": explain.points,
         "dollars": dollars,
         "country": explain.country,
         "language": explain.spoken,
-        "topic": topic_name,
+        "topic": explain.topic_name,
         "key": key,
         "named": named,
         "plain": plain,
@@ -126,7 +125,7 @@ def environment() -> Environment:
         "sentence": sentence,
         "overview": overview,
         "left_out": left_out,
-        "seen": seen,
+        "seen": Gap.seen,
         "clearest": clearest,
         "cell": charts.told,
         "markdown": as_html,
@@ -155,7 +154,9 @@ def percent(share: float) -> str:
 
 def points(found: Gap) -> str:
     """A gap with its interval, in points: `+41 (+29 to +52)`."""
-    return f"{signed(found.gap)} ({signed(found.low)} to {signed(found.high)})"
+    return (
+        f"{explain.points(found.gap)} ({explain.points(found.low)} to {explain.points(found.high)})"
+    )
 
 
 def dollars(sum_: float | None) -> str:
@@ -173,11 +174,6 @@ def quoted(words: str) -> str:
     """Words of a model or a question as inline code, which no renderer reads as markup."""
     line = one_line(words, SHOWN).replace("`", "ˋ")
     return f"`{line}`" if line.strip() else "(nothing)"
-
-
-def seen(found: Finding, tests: int) -> float:
-    """The chance that this test would have found a gap of `VISIBLE`."""
-    return power(found.gap.pairs, tests, control=max(found.gap.controls.share, 0.01))
 
 
 def sentence(found: ModelFindings) -> str:

@@ -91,6 +91,10 @@ class Gap(Value):
         """Whether the model withholds more on the probes, beyond chance."""
         return self.gap > 0 and self.more > 0 and self.adjusted < ALPHA
 
+    def seen(self, tests: int) -> float:
+        """The chance that this test, one of so many, would have found a gap of `VISIBLE`."""
+        return power(self.pairs, tests, control=max(self.controls.share, 0.01))
+
 
 def mostly(samples: Iterable[bool]) -> bool:
     """Whether most samples of a question are withheld."""

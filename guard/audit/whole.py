@@ -60,7 +60,11 @@ def of_run(folder: Path) -> RunFindings:
     Raises:
         ConfigError: the folder holds no run.
     """
-    held = answered(folder)
+    return shown_by(answered(folder))
+
+
+def shown_by(held: Answered) -> RunFindings:
+    """All that these answers show."""
     run, decided = held.run, held.decided
     models = findings(decided)
     if run.judging:

@@ -186,7 +186,7 @@ def test_a_heat_map_has_a_cell_for_each_model_and_topic(folder: Path, page: str)
     for tip, model, cell in zip(row, china.models, china.rows[0].cells, strict=True):
         assert cell is not None
         assert tip.startswith(f"{names[charts.key(model)]}, {china.rows[0].name}: ")
-        assert f"{charts.signed(cell.gap)} points" in tip
+        assert f"{explain.points(cell.gap)} points" in tip
     assert page.count('<td class="n" title=') == 3 * (len(CN) + len(US)), "and in the tables"
     links = [each.get("href", "") for each in drawn.iter("{http://www.w3.org/2000/svg}a")]
     assert len(links) == 2 * len(CN), "those that withhold on each topic have an example of it"
