@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from browsing import ALL_OPENED, PHONE, WIDE, WIDER, Visit, answered, beside, go
+from browsing import ALL_OPENED, PHONE, WIDER, Visit, answered, beside, go
 from playwright.sync_api import Locator, Page, expect
 from serving import Server
 from test_page_access import CONTRAST, NAMELESS
@@ -168,7 +168,6 @@ def test_the_chat_leads_there_and_back(visit: Visit, hosted: Server) -> None:
     ("size", "language"),
     [
         (PHONE, "zh-CN"),
-        (WIDE, "en-US"),
         ((320, 640), "de-DE"),
         ((900, 700), "de-DE"),
     ],

@@ -154,15 +154,6 @@ def test_a_withheld_answer_is_told_and_handed_on() -> None:
     assert warned < handed < answer
 
 
-def test_warning_only(host: Host) -> None:
-    model = "Qwen/QwQ-32B"
-    done = chat(QUESTION, "--mode", "warn", "--model", model, CANDOR_BASE_URL=host.base_url)
-    assert done.returncode == 0, done.stderr
-    assert "Candor: " in done.stdout
-    assert "Candor asks" not in done.stdout
-    assert "Served by 127.0.0.1" in done.stdout
-
-
 def test_the_guard_can_be_off() -> None:
     done = chat(QUESTION, "--mode", "off")
     assert "Candor" not in done.stdout
@@ -173,6 +164,7 @@ def test_the_conversation_goes_on_with_the_answer_that_was_given(host: Host) -> 
     questions = f"{QUESTION}\n\nAnd why?\n"
     done = chat(questions, "--model", "Qwen/QwQ-32B", CANDOR_BASE_URL=host.base_url)
     assert done.returncode == 0, done.stderr
+    assert "Served by 127.0.0.1" in done.stdout
     assert host.asked[0].model == "Qwen/QwQ-32B"
     last = next(
         asked for asked in host.asked if asked.body["messages"][-1]["content"] == "And why?"
@@ -181,9 +173,12 @@ def test_the_conversation_goes_on_with_the_answer_that_was_given(host: Host) -> 
     assert "opened fire" in last.body["messages"][1]["content"]
 
 
-def test_a_failing_host_is_told(host: Host) -> None:
-    done = chat("fault:429 hello", "--mode", "warn", CANDOR_BASE_URL=host.base_url)
+def test_warnings_alone_and_a_failing_host_are_told(host: Host) -> None:
+    asked = f"{QUESTION}\nfault:429 hello\n"
+    done = chat(asked, "--mode", "warn", CANDOR_BASE_URL=host.base_url)
     assert done.returncode == 1
+    assert "Candor: " in done.stdout
+    assert "Candor asks" not in done.stdout
     assert "too many requests" in done.stdout
     assert "Traceback" not in done.stderr
 
