@@ -7,7 +7,6 @@ import importlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 # Before gradio and langchain are imported: nothing leaves this machine unasked.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -18,25 +17,27 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.staticfiles import StaticFiles
+from fastapi.middleware.gzip import GZipMiddleware
 from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
 from . import answering, listing, travel
+from .assets import BASE, STATIC, Assets
 from .imports.files import IMPORT_LIMIT
 from .pages import audit as audit_page
 from .pages import models as models_page
 from .pages import shared
-from .pages.chat import HEAD, page, theme
+from .pages.chat import head, page, theme
+from .pages.head import EarlyHead
 from .routes import Chat, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
 
+GZIP_LEVEL = 5
 PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
-STATIC = Path(__file__).parent / "static"
 
 
 def build(settings: Settings) -> FastAPI:
@@ -82,7 +83,7 @@ def build(settings: Settings) -> FastAPI:
     for error in UNREACHABLE:
         app.add_exception_handler(error, unreachable)
     app.add_api_route("/health", health, include_in_schema=False)
-    app.mount("/candor/static", StaticFiles(directory=STATIC), name="candor-static")
+    app.mount(BASE, Assets(), name="candor-static")
     if signs_in:
         attach_oauth(app)
     app = gr.mount_gradio_app(
@@ -94,9 +95,10 @@ def build(settings: Settings) -> FastAPI:
         enable_monitoring=False,
         show_error=False,
         theme=theme(),
-        head=HEAD,
         favicon_path=str(STATIC / "favicon.svg"),
     )
+    app.add_middleware(EarlyHead, head=head())
+    app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
     app.add_middleware(BodyLimit, larger={"/candor/import": IMPORT_LIMIT})
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)

@@ -24,6 +24,7 @@ from guard.providers.connect import Connection
 from guard.text import main_script
 from guard.types import ModelSpec
 
+from . import assets
 from .store import Reply
 from .texts import texts
 
@@ -81,6 +82,7 @@ def templates() -> Environment:
     environment.filters["number"] = number
     environment.filters["dollars"] = dollars
     environment.filters["direction"] = explain.direction
+    environment.filters["static"] = assets.address
     environment.filters["told"] = told
     environment.filters["day"] = day
     return environment

@@ -32,7 +32,6 @@ from guard.audit.record import (
 )
 from guard.catalogue import Catalogue
 
-from .. import __version__
 from ..texts import texts
 from . import about
 from .about import answered, day
@@ -200,7 +199,6 @@ def drawn(template: str, language: str, **values: Any) -> str:
         .render(
             language=language,
             say=texts(language),
-            version=__version__,
             day=partial(day, language=language),
             spoken=partial(explain.spoken, language=language),
             where=partial(explain.in_sentence, language=language),

@@ -6,23 +6,16 @@ The components hold the page's furniture in English; the script asks for the sta
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import gradio as gr
 from jinja2 import Environment, FileSystemLoader
 
-from .. import __version__, texts
+from .. import assets, texts, view
 
 PAGE = Path(__file__).parent / "chat"
-FONTS = "/candor/static/fonts"
-HEAD = f"""
-<meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
-<link rel="preload" as="font" type="font/woff2" crossorigin
-  href="{FONTS}/inter-latin-wght-normal.woff2">
-<link rel="stylesheet" href="/candor/static/candor.css?v={__version__}">
-<link rel="stylesheet" media="print" href="/candor/static/print.css?v={__version__}">
-<script type="module" src="/candor/static/candor.js?v={__version__}"></script>
-"""
+SCRIPT = "candor.js"
 COMPONENTS = ("sidebar", "header", "thread", "composer")
 
 
@@ -32,13 +25,23 @@ def theme() -> gr.themes.Base:
     return gr.themes.Base(font=fonts, font_mono=["ui-monospace", "monospace"])
 
 
+@cache
+def templates() -> Environment:
+    """The chat's filters over the page's own parts."""
+    return view.templates().overlay(loader=FileSystemLoader(PAGE))
+
+
+def head() -> str:
+    """What the page needs beside Gradio: one round trip for all, however many modules there are."""
+    return templates().get_template("head.html").render(modules=assets.modules(SCRIPT))
+
+
 def page() -> gr.Blocks:
     """The chat page's layout."""
-    templates = Environment(loader=FileSystemLoader(PAGE), autoescape=True)
     with gr.Blocks(title="Candor", analytics_enabled=False) as blocks, gr.Column(elem_id="candor"):
         for name in COMPONENTS:
             gr.HTML(
-                templates.get_template(f"{name}.html").render(languages=texts.named()),
+                templates().get_template(f"{name}.html").render(languages=texts.named()),
                 elem_id=f"candor-{name}",
                 apply_default_css=False,
                 js_on_load=None,

@@ -26,7 +26,6 @@ from guard.audit.record import Summary
 from guard.catalogue import Catalogue
 from guard.snapshot import Relation
 
-from .. import __version__
 from ..provenance import LARGE, MEDIUM, ModelProvenance, Part, Provenance, provenance
 from ..texts import texts
 from . import about
@@ -177,7 +176,6 @@ def drawn(found: Provenance, language: str, recorded: bool) -> str:
         .render(
             language=language,
             say=say,
-            version=__version__,
             found=found,
             recorded=recorded,
             cards=cards,

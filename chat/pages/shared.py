@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from guard.plain import one_line
 
-from .. import __version__, render, view
+from .. import render, view
 from ..auth import page_language
 from ..record import ConversationRecord, rows_of
 from ..routes import Shared
@@ -66,7 +66,7 @@ def drawn(share: Share, visitor: View) -> str:
 def filled(name: str, visitor: View, **values: object) -> str:
     say, language = visitor.say, visitor.language
     template = templates().get_template(f"{name}.html")
-    return template.render(say=say, language=language, version=__version__, **values)
+    return template.render(say=say, language=language, **values)
 
 
 @cache

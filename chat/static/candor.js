@@ -1,6 +1,12 @@
 // Candor's page. The server renders; this script asks, puts in place, and listens.
 
+import { conversations } from "./sidebar.js";
+import { travelling } from "./travel.js";
+
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
+tellZone();
+const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const asked = askState(address().get("c"), address().get("model") ?? "", false).catch((error) => error);  // while Gradio builds its frame
 const root = await found("#candor .box");
 const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
 const scroll = root.querySelector(".scroll");
@@ -9,14 +15,9 @@ const question = root.querySelector("#candor-question");
 const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
-const { travelling } = await import(`./travel.js${new URL(import.meta.url).search}`);  // one version for both
-const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
-
-const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
 const list = conversations(root, attempt, api);
 
 applyTheme();
-tellZone();
 root.addEventListener("click", onClick);
 root.addEventListener("submit", onSubmit);
 question.addEventListener("input", fit);
@@ -54,11 +55,17 @@ const conversationPath = (rest = "") => `/conversations/${state.conversation}${r
 
 // --- the page as it stands -----------------------------------------------------------------------
 
+function askState(conversation, model, listed) {
+  return api(`/state?${new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed })}`);
+}
+
 async function open(conversation, model = address().get("model") ?? "") {
   hush();
-  const query = new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed: list.shown() });
-  const now = await attempt(() => api(`/state?${query}`));
-  if (!now) return;
+  const now = await attempt(() => askState(conversation, model, list.shown()));
+  if (now) stand(now);
+}
+
+function stand(now) {
   Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
   direct(now.language, now.direction);
   speak(now.say);
@@ -550,4 +557,5 @@ async function found(selector) {
   return document.querySelector("#candor");
 }
 
-await open(address().get("c"));
+const now = await asked;
+if (now instanceof Error) attempt(() => { throw now; }); else stand(now);
