@@ -10,6 +10,7 @@ const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
 const { travelling } = await import(`./travel.js${new URL(import.meta.url).search}`);  // one version for both
+const { toolbox } = await import(`./tools.js${new URL(import.meta.url).search}`);
 const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
 const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
@@ -68,6 +69,7 @@ async function open(conversation, model = address().get("model") ?? "") {
   put("picker", now.picker);
   put("picked", now.picked);
   put("thread", now.thread);
+  kit.put(now.toolbox);
   offerModes(now.modes, now.preferred);
   setMode(now.mode);
   notice(now);
@@ -181,19 +183,22 @@ function patchBlocks(part, from, blocks) {
 }
 
 function keepOpen(part, write) {
-  const opened = part.querySelector("details")?.open;
+  const opened = [...part.querySelectorAll("details")].map((details) => details.open);
   write();
-  const details = part.querySelector("details");
-  if (details && opened) details.open = true;
+  part.querySelectorAll("details").forEach((details, n) => { details.open ||= opened[n] ?? false; });
 }
 
 function replaceTurn(id, html) {
   const turn = root.querySelector(`[data-turn="${id}"]`);
   if (!turn || !html) return;
-  const opened = [...turn.querySelectorAll("details[open]")].map((d) => [d.closest("[data-reply]")?.dataset.reply, d.className.split(" ")[0]]);
+  const like = (reply, kind) => [...root.querySelectorAll(`[data-reply="${reply}"] details.${kind}`)];
+  const opened = [...turn.querySelectorAll("details[open]")].map((details) => {
+    const [reply, kind] = [details.closest("[data-reply]")?.dataset.reply, details.className.split(" ")[0]];
+    return [reply, kind, like(reply, kind).indexOf(details)];
+  });
   turn.outerHTML = html;
-  for (const [reply, kind] of opened) {
-    const details = root.querySelector(`[data-reply="${reply}"] details.${kind}`);
+  for (const [reply, kind, n] of opened) {
+    const details = like(reply, kind)[n];
     if (details) details.open = true;
   }
 }
@@ -218,7 +223,7 @@ function toEnd(force = false) {
 
 async function send(text, model = state.model) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
-  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation }));
+  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, tools: kit.ids() }));
   if (!answer) return;
   question.value = ""; fit();
   if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
@@ -310,7 +315,8 @@ const acts = {
 };
 
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
-Object.assign(acts, travel.acts);
+const kit = toolbox({ root, region, state, api, attempt, conversationPath });
+Object.assign(acts, travel.acts, kit.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -412,6 +418,7 @@ function rename(item) {
 
 function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
+  if (!event.target.closest(".kit, .kit-opener")) kit.menu(false);
   if (!event.target.closest(".travels")) travel.menu(false);
   if (event.target === models || event.target === settings) { event.target.close(); return; }
   if (root.classList.contains("drawer") && !event.target.closest("nav, .toast")) { event.preventDefault(); drawer(false); return; }
@@ -440,6 +447,7 @@ function onShortcut(event) {
   if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); acts.new(); }
   if (event.key !== "Escape") return;
   travel.menu(false);
+  kit.menu(false);
   if (!box.querySelector(".modes").hidden) { modes(false); box.querySelector(".mode").focus(); }
   drawer(false);
 }
