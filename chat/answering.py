@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException
+from pydantic import Field
 
 from guard import policy
 from guard.types import Message, Mode, ModelSpec
 
-from . import render, sidebar
+from . import render, sidebar, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
 from .routes import (
+    MOST_TOOLS,
     Body,
     Chat,
     Shared,
@@ -40,6 +42,7 @@ class Ask(Body):
     model: str
     mode: Mode
     conversation: str | None = None
+    tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] = []
 
 
 class Edit(Body):
@@ -58,13 +61,14 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     view = chat.view(who)
     spec = offered(body.model, view)
     refuse_mode(body.mode, view)
+    chosen = tools.listed(body.tools, view)
     question = clean(body.question)
     id_ = body.conversation
     if id_ is None:
         id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
     async with chat.live.alone(id_):
         conversation = await chat.store.conversation(who.owner, id_)
-        await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode)
+        await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode, tools=chosen)
         turn_id = await chat.store.add_turn(who.owner, id_, question, conversation.leaf_id)
         return await run(chat, who, id_, turn_id, spec)
 
@@ -135,6 +139,7 @@ async def run(
         mode="fall back" if below and mode == "compare" else mode,
         language=language_of(turn.question, who.language),
         token=who.token,
+        tools=chat.tools.toolbox(conversation.tools or ()),
     )
     number = below[0].run if below else turn.runs
     step = len(below or [])
@@ -155,7 +160,8 @@ async def run(
 def history(conversation: Conversation, turn: Turn) -> list[Message]:
     """What the model is told: the answered questions up to this turn, and its own.
 
-    A question whose reply failed is left out: many models refuse two questions in a row.
+    A question whose reply failed is left out: many models refuse two questions in a row. So is what
+    tools returned: it is text from outside, which would otherwise work on in every later turn.
     """
     by_id = {one.id: one for one in conversation.turns}
     told: list[Message] = [Message(role="user", text=turn.question)]

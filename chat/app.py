@@ -21,6 +21,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
+from guard.tools.toolbox import ToolServers
 
 from . import answering, listing, travel
 from .assets import BASE, STATIC, Assets
@@ -44,18 +45,19 @@ def build(settings: Settings) -> FastAPI:
     """The whole app.
 
     Raises:
-        ConfigError: `models.yaml`, a topic pack, the audit's summary or a setting is wrong; nothing
-            is served then.
+        ConfigError: `models.yaml`, a topic pack, the audit's summary or a setting is wrong, or a
+            secret of a tool server is not set; nothing is served then.
     """
     models = settings.catalogue()
     connection = settings.connection(models)
+    tool_servers = ToolServers(models.tools)
     audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database).open()
-        chat = app.state.chat = Chat(store, models, connection, can_sign_in=signs_in)
+        chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         swept = asyncio.create_task(sweeping(store))
         yield
@@ -63,6 +65,7 @@ def build(settings: Settings) -> FastAPI:
         await asyncio.wait([swept])
         await ready
         await chat.live.close()
+        await chat.tools.close()
         await chat.titles.close()
         await close_connections()
         await store.close()
@@ -109,6 +112,8 @@ def get_ready(guard: Guard) -> None:
     """What takes two seconds and no page needs: done when the page is up, before a question."""
     importlib.import_module(f"{PROVIDERS}.inference")
     guard.warm_up()
+    if guard.models.tools.servers:
+        importlib.import_module("mcp")
 
 
 async def close_connections() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from guard.events import (
+    Called,
     Consulted,
     Delta,
     Done,
@@ -24,12 +25,15 @@ from guard.events import (
     Exhausted,
     Failed,
     Judged,
+    Returned,
     Started,
     Thought,
+    Unoffered,
     Waiting,
 )
 
 from .store import UNREACHABLE, Reply, State, Store, new_id
+from .tools import noted
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +162,8 @@ class Live:
                 reply.waits = None
                 reply.thoughts = (reply.thoughts or "") + event.text.translate(NUL)
                 await self._save_now_and_then(row)
+            case Called() | Returned() | Unoffered():
+                await self._save(row, calls=noted(reply.calls or [], event))
             case Judged():
                 await self._judge(row, event)
             case Consulted():

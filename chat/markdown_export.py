@@ -17,12 +17,14 @@ from guard import explain
 from guard.plain import one_line
 from guard.types import ModelSpec, Source, Verdict
 
-from . import render, strip
+from . import render, strip, tools
 from .foreign import model_of
+from .record import CallRecord
 from .store import Conversation, Reply, Turn
 from .texts import texts
 from .view import View, flag, language_of
 
+CALL = 2_000  # characters of what a tool returned
 SIGNS = re.compile(r"([\\`*_\[\]<>#|~!$&])")
 # HTML, images and GitHub's coloured notes, unless a backslash already makes them words
 LIVE = re.compile(r"(\\*)(<(?=[A-Za-z/!?])|!(?=\[)|\[(?=!))")
@@ -54,6 +56,8 @@ def turn_written(turn: Turn, number: int, view: View) -> Iterator[str]:
 
 def reply_written(reply: Reply, turn: Turn, view: View) -> Iterator[str]:
     yield f"### {byline(reply, view)}"
+    for call in reply.calls or ():
+        yield from call_written(CallRecord.model_validate(call), reply, view)
     said = render.said(reply)
     if said.strip():
         yield quoted(said)
@@ -64,6 +68,23 @@ def reply_written(reply: Reply, turn: Turn, view: View) -> Iterator[str]:
         yield f"*{happened}*"
     if reply.verdict:
         yield from verdict_written(reply, Verdict.model_validate(reply.verdict), language)
+
+
+def call_written(call: CallRecord, reply: Reply, view: View) -> Iterator[str]:
+    """A call of a tool: what was sent, and the beginning of what came back, as plain text."""
+    yield f"*{words(tools.line(call, reply, view).striptags())}*"
+    if call.arguments:
+        yield f"{view.say.tools_sent}:\n\n{verbatim(call.arguments)}"
+    if call.text:
+        cut = f"\n\n{view.say.tools_cut}" if call.cut or len(call.text) > CALL else ""
+        yield f"{view.say.tools_returned}:\n\n{verbatim(call.text[:CALL])}{cut}"
+
+
+def verbatim(text: str) -> str:
+    """Foreign text as a block of code that it cannot leave."""
+    text = text.replace("\x00", "\ufffd")
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def byline(reply: Reply, view: View) -> str:

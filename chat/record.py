@@ -18,12 +18,13 @@ from guard.errors import FaultKind
 from guard.events import Bound, Cause
 from guard.provenance import Served
 from guard.text import split_thinking
-from guard.types import Action, Mode, ModelSpec, Signal, Span, Value, Verdict
+from guard.types import Action, Mode, ModelSpec, Signal, Span, ToolFault, Value, Verdict
 
 from .foreign import ForeignModel, model_of
 from .store import Conversation, Reply, Turn, new_id
 
 FORM = "candor-conversation-1"
+MOST_CALLS = 100  # of one reply
 EPOCH, FAR = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 Source = Literal["candor", "chatgpt", "open-webui"]
@@ -57,6 +58,25 @@ class Trouble(Value):
     retry_after: Amount | None = None
 
 
+class CallRecord(Value):
+    """A call of a tool, or (without `call`) tools that could not be offered.
+
+    `text` is what came back: text from outside. `seconds` are None while it runs, or where it was
+    broken off; `cut`: there was more text.
+    """
+
+    call: Number | None = None
+    server: Label = ""
+    title: Label = ""
+    search: bool = False
+    tool: Label = ""
+    arguments: Annotated[Words, Field(max_length=20_000)] = ""
+    text: Annotated[Words, Field(max_length=100_000)] = ""
+    fault: ToolFault | None = None
+    cut: bool = False
+    seconds: Amount | None = None
+
+
 class ReplyRecord(Value):
     """One model's reply. `model` is `{id, name}` alone where nothing else is known of it.
 
@@ -70,6 +90,7 @@ class ReplyRecord(Value):
     model: Model
     text: Words
     thoughts: Words | None = None
+    calls: Annotated[tuple[CallRecord, ...], Field(max_length=MOST_CALLS)] = ()
     state: Literal["done", "stopped", "interrupted", "failed"]
     finish_reason: Words = ""
     seconds: Amount | None = None
@@ -194,6 +215,7 @@ def reply_record(reply: Reply) -> ReplyRecord:
         model=without_address(model_of(reply.model)),
         text=reply.text,
         thoughts=reply.thoughts,
+        calls=reply.calls or (),
         state="interrupted" if reply.state == "streaming" else reply.state,
         finish_reason=reply.finish_reason,
         seconds=reply.seconds,

@@ -16,13 +16,13 @@ from guard.providers.connect import is_demo
 from guard.text import split_thinking
 from guard.types import ModelSpec, Span, Verdict
 
-from . import strip
+from . import strip, tools
 from .foreign import ForeignModel, model_of
 from .markdown import GrowingText, blocks
 from .store import Conversation, Reply, Share, Turn
 from .view import Standing, View, exhausted, fill, language_of
 
-PARTS = ("join", "chip", "thoughts", "text", "note", "strip", "fault", "tools")
+PARTS = ("join", "chip", "thoughts", "calls", "text", "note", "strip", "fault", "tools")
 Parts = dict[str, str | list[str]]
 
 
@@ -145,6 +145,7 @@ def parts(
         "join": join(each, view, standing.first),
         "chip": chip(each, model, view, standing),
         "thoughts": thoughts(each, thinking.reasoning, thinking.answer, view),
+        "calls": tools.drawn(each, view),
         "text": body,
         "note": note(each, view),
         "strip": strip.drawn(each, verdict, view, standing, question, marked=bool(marks)),

@@ -23,10 +23,11 @@ from guard.explain import apart, direction, fault
 from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.connect import on_offer
+from guard.tools.toolbox import ToolServers
 from guard.types import Mode, ModelSpec, Verdict
 from guard.verdict import retold
 
-from . import render, sidebar, texts
+from . import render, sidebar, texts, tools
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
 from .live import LiveReplies
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 QUESTION_LIMIT = 100_000  # characters
 TITLE_LIMIT = 200
+MOST_TOOLS = 20  # servers of tools that a conversation may use
 
 
 async def from_our_page(x_candor: Annotated[str | None, Header()] = None) -> None:
@@ -59,10 +61,12 @@ class Chat:
         store: Store,
         models: Catalogue,
         connection: Connection,
+        tool_servers: ToolServers,
         *,
         can_sign_in: bool = False,
     ) -> None:
         self.store, self.can_sign_in = store, can_sign_in
+        self.tools = tool_servers
         self.live = LiveReplies(store)
         self.titles = Titles(store)
         self.visitors = Guard(on_offer(models, connection), connection)
@@ -128,6 +132,7 @@ class Change(Body):
     title: Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT)] | None = None
     model: str | None = None
     mode: Mode | None = None
+    tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] | None = None
     pinned: bool | None = None
     deleted: bool | None = None
 
@@ -196,6 +201,7 @@ async def state(
         "picker": render.picker(spec.id, view),
         "model": spec.id,
         "mode": mode,
+        "toolbox": tools.menu(conversation, view),
         "modes": view.models.guard.choices,
         "preferred": allowed(preferences.mode, view),
         "language": view.language,
@@ -332,12 +338,14 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
 
 @changing.patch("/conversations/{id_}")
 async def change(id_: str, body: Change, who: Who, chat: Shared) -> dict[str, Any]:
-    """Rename, pin, delete or bring back a conversation, or set its model or mode."""
+    """Rename, pin, delete or bring back a conversation, or set its model, mode or tools."""
     values = body.model_dump(exclude_unset=True, exclude_none=True)
     if "model" in values:
         values["model"] = offered(values["model"], chat.view(who)).id
     if "mode" in values:
         refuse_mode(values["mode"], chat.view(who))
+    if "tools" in values:
+        values["tools"] = tools.listed(values["tools"], chat.view(who))
     if "title" in values:
         values["title"] = clean(values["title"])
     if "deleted" in values:

@@ -99,7 +99,10 @@ class Base(AsyncAttrs, DeclarativeBase):
 
 
 class Conversation(Base):
-    """A conversation. `leaf_id` is the turn that is shown last; `deleted_at` hides it, for undo."""
+    """A conversation. `leaf_id` is the turn that is shown last; `deleted_at` hides it, for undo.
+
+    `tools` are the ids of the servers whose tools the reader has switched on in it.
+    """
 
     __tablename__ = "conversation"
     __table_args__ = (Index("ix_conversation_place", "owner", "pinned", "updated_at", "id"),)
@@ -109,6 +112,7 @@ class Conversation(Base):
     title: Mapped[str]
     model: Mapped[str]
     mode: Mapped[str]
+    tools: Mapped[list[str] | None] = mapped_column(JSON, default=None)
     withheld: Mapped[bool] = mapped_column(default=False)
     pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
     leaf_id: Mapped[str | None] = mapped_column(default=None)
@@ -192,6 +196,8 @@ class Turn(Base):
 class Reply(Base):
     """One model's reply. `model`, `served`, `verdict`, `fault` are as the guard's values dump.
 
+    `calls` are those of tools, as `CallRecord` dumps.
+
     `lane` is 1 for what stands beside the picked model's. `bound` is the operator's limit that
     let no further model be asked. `source` is the kind of file that the reply was imported from,
     None where a model gave it here: then alone its verdict is this app's. No route takes it away.
@@ -207,6 +213,7 @@ class Reply(Base):
     model: Mapped[dict[str, Any]] = mapped_column(JSON)
     text: Mapped[str] = mapped_column(Text, default="")
     thoughts: Mapped[str | None] = mapped_column(Text, default=None)
+    calls: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON, default=None)
     state: Mapped[str] = mapped_column(default="streaming")
     finish_reason: Mapped[str] = mapped_column(default="")
     seconds: Mapped[float | None] = mapped_column(Float, default=None)

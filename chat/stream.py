@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from . import render
+from . import render, tools
 from .live import Live
 from .markdown import GrowingText
 from .render import PARTS
@@ -58,7 +58,8 @@ class Watcher:
         """Whether anything about the reply could look different from what was sent."""
         said = (reply.text, reply.thoughts, reply.verdict)
         waits = (reply.waits, reply.consulted)
-        look = (replies, reply.state, *said, *waits, reply.exhausted, reply.kept)
+        calls = tools.states(reply)
+        look = (replies, reply.state, *said, *waits, calls, reply.exhausted, reply.kept)
         before = self._looks.get(reply.id)
         self._looks[reply.id] = look
         return before != look

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .catalogue import load as load_catalogue
     from .errors import CandorError, ConfigError, InputError, ProviderError, UnknownModel
     from .events import (
+        Called,
         Consulted,
         Delta,
         Done,
@@ -26,17 +27,21 @@ if TYPE_CHECKING:
         Failed,
         FellBack,
         Judged,
+        Returned,
         Started,
         Thought,
+        Unoffered,
         Waiting,
     )
     from .pipeline import Guard
     from .providers import Connection
+    from .tools.toolbox import Toolbox, ToolServers
     from .types import Message, ModelSpec, Signal, Span, Verdict
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Called",
     "CandorError",
     "Catalogue",
     "ConfigError",
@@ -54,11 +59,15 @@ __all__ = [
     "Message",
     "ModelSpec",
     "ProviderError",
+    "Returned",
     "Signal",
     "Span",
     "Started",
     "Thought",
+    "ToolServers",
+    "Toolbox",
     "UnknownModel",
+    "Unoffered",
     "Verdict",
     "Waiting",
     "__version__",
@@ -69,11 +78,12 @@ PLACES = {
     "catalogue": ("Catalogue",),
     "errors": ("CandorError", "ConfigError", "InputError", "ProviderError", "UnknownModel"),
     "events": (
-        *("Consulted", "Delta", "Done", "Event", "Exhausted", "Failed"),
-        *("FellBack", "Judged", "Started", "Thought", "Waiting"),
+        *("Called", "Consulted", "Delta", "Done", "Event", "Exhausted", "Failed"),
+        *("FellBack", "Judged", "Returned", "Started", "Thought", "Unoffered", "Waiting"),
     ),
     "pipeline": ("Guard",),
     "providers": ("Connection",),
+    "tools.toolbox": ("ToolServers", "Toolbox"),
     "types": ("Message", "ModelSpec", "Signal", "Span", "Verdict"),
 }
 MODULES = {name: module for module, names in PLACES.items() for name in names}

@@ -13,8 +13,9 @@ from .prices import Spent
 from .types import Message
 
 if TYPE_CHECKING:  # langchain-core takes a second to import
-    from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessage, AIMessageChunk
+    from langchain_core.language_models import BaseChatModel, LanguageModelInput
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.runnables import Runnable
 
 
 @dataclass
@@ -89,13 +90,17 @@ async def whole_reply(
 
 
 async def spoken(
-    chat: BaseChatModel, messages: Sequence[Message], **options: Any
+    chat: Runnable[LanguageModelInput, AIMessage],
+    messages: Sequence[Message],
+    after: Sequence[BaseMessage] = (),
+    **options: Any,
 ) -> AsyncGenerator[AIMessageChunk, None]:
-    """The chunks of a reply."""
+    """The chunks of a reply. `after` follow the conversation: tools' calls, and what they gave."""
     with faults_of_the_chat_model():
-        async with aclosing(chat.astream(told(messages), **options)) as chunks:  # type: ignore[type-var]
+        asked: LanguageModelInput = [*told(messages), *after]
+        async with aclosing(chat.astream(asked, **options)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
-                yield chunk
+                yield chunk  # type: ignore[misc]  # of a chat model these are chunks of a message
 
 
 async def in_one_piece(

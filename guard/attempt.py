@@ -13,44 +13,69 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from . import matching, policy, provenance, verdict
-from .asking import Said, spoken
+from .asking import Said
 from .errors import ProviderError
-from .events import Cause, Delta, Done, Event, Failed, Judged, Started, Thought, Waiting
+from .events import (
+    Cause,
+    Delta,
+    Done,
+    Event,
+    Failed,
+    Judged,
+    Started,
+    Thought,
+    Unoffered,
+    Waiting,
+)
 from .exchange import Exchange, Progress
 from .patience import Patience
 from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
+from .tools.rounds import Rounds
 from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
 
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
 STOPPED = "stopped by guard"
+PARAGRAPH = "\n\n"
 
 if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a reply does not need
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk
+
+    from .tools.toolbox import Toolbox
 
     Connect = Callable[[ModelSpec], BaseChatModel]
 
 
 @dataclass(frozen=True)
 class Query:
-    """One question, as every model that is asked it is; `messages` end with it."""
+    """One question, as every model that is asked it is; `messages` end with it.
+
+    `tools` are those that may be called for it.
+    """
 
     messages: Sequence[Message]
     mode: Mode
     language: str
     question: str = ""
     topic: TopicMatch | None = None
+    tools: Toolbox | None = None
 
     @classmethod
-    def of(cls, messages: Sequence[Message], mode: Mode, language: str) -> Self:
+    def of(
+        cls,
+        messages: Sequence[Message],
+        mode: Mode,
+        language: str,
+        tools: Toolbox | None = None,
+    ) -> Self:
         """The query with its topic; none is looked for where nothing is checked."""
         asked = [message.text for message in messages if message.role == "user"]
         question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
         topic = matching.match(question, before) if mode != "off" else None
-        return cls(messages, mode, language, question, topic)
+        return cls(messages, mode, language, question, topic, tools)
 
     @property
     def jurisdiction(self) -> str | None:
@@ -73,6 +98,7 @@ class Attempt:
     snapshot: Snapshot = field(default_factory=Snapshot)
     began: float = field(default_factory=time.monotonic)
     said: Said = field(init=False)
+    rounds: Rounds = field(init=False)
     schedule: Schedule = field(default_factory=Schedule)
     verdict: Verdict | None = None
     exchange: Exchange | None = None
@@ -81,6 +107,7 @@ class Attempt:
 
     def __post_init__(self) -> None:
         self.said = Said(REPLY_LIMIT, Spent.asking(self.query.messages))
+        self.rounds = Rounds(self.number, self.query.tools)
 
     @property
     def said_nothing(self) -> bool:
@@ -153,15 +180,52 @@ class Attempt:
     async def read(
         self, connecting: Connect, patience: Patience, seconds: float | None
     ) -> AsyncGenerator[Event, None]:
+        """What the model says, round by round for as long as it calls tools, and what they give."""
+        chat, begins = connecting(self.model), 0
+        for missing in await self.rounds.begin():
+            yield missing
+        while True:
+            async with aclosing(self.asked(chat, patience, seconds)) as events:
+                async for event in events:
+                    yield event
+            wanted = self.rounds.wanted(self.said.finish_reason)
+            if not wanted:
+                return
+            async with aclosing(self.rounds.run(self.said.text[begins:], wanted)) as calls:
+                async for call in calls:
+                    yield call
+            if not self.said_nothing:
+                yield self.paragraph()
+            begins, seconds = len(self.said.text), None
+            self.said.finish_reason = ""  # a stream that breaks off now must not pass for ended
+            self.said.spent.ask_again(self.characters)
+
+    @property
+    def characters(self) -> int:
+        """What the model is put with the next request."""
+        told = sum(len(message.text) for message in self.query.messages)
+        return told + sum(len(message.text) for message in self.rounds.after)
+
+    def paragraph(self) -> Delta:
+        """What comes next begins a paragraph of its own."""
+        self.said.text += PARAGRAPH
+        return Delta(attempt=self.number, text=PARAGRAPH)
+
+    async def asked(
+        self, chat: BaseChatModel, patience: Patience, seconds: float | None
+    ) -> AsyncGenerator[Event, None]:
         """What the host sends, bounded; where it fails at first, it is asked again."""
-        chat, tries = connecting(self.model), patience.tries()
+        tries, offered = patience.tries(), not self.rounds.unsupported
         async for one in tries.retrying:
             if tries.wait:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                chunks = watched(chat, self.query.messages, patience, self.model.id)
+                speaking = self.rounds.spoken(chat, self.query.messages)
+                chunks = watched(speaking, patience, self.model.id)
                 first = await begun(chunks, seconds)
+        if offered and self.rounds.unsupported:
+            yield Unoffered(attempt=self.number, fault="unsupported")
         async with aclosing(chunks):
             for event in self.take(first):
                 yield event
@@ -183,6 +247,7 @@ class Attempt:
     def take(self, chunk: AIMessageChunk) -> list[Thought | Delta]:
         """What one chunk adds to the reply."""
         thought, text = self.said.take(chunk)
+        self.said.spent.read(self.rounds.take(chunk))
         events: list[Thought | Delta] = []
         if thought:
             events.append(Thought(attempt=self.number, text=thought))
@@ -211,6 +276,7 @@ class Attempt:
             complete=final and self.said.finish_reason != "cut",
             topic=self.query.topic,
             before=self.progress,
+            outside=self.rounds.outside,
         )
         held = verdict.judge(self.exchange, self.model.origins, self.query.language)
         self.progress = self.exchange.progress
@@ -241,9 +307,9 @@ async def begun(
 
 
 async def watched(
-    chat: BaseChatModel, messages: Sequence[Message], patience: Patience, name: str
+    speaking: AsyncGenerator[AIMessageChunk, None], patience: Patience, name: str
 ) -> AsyncGenerator[AIMessageChunk, None]:
     """The chunks of a reply; how the request to the host of `name` ends is counted."""
-    async with patience.through(name), aclosing(spoken(chat, messages)) as chunks:
+    async with patience.through(name), aclosing(speaking) as chunks:
         async for chunk in chunks:
             yield chunk

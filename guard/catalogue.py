@@ -18,6 +18,7 @@ from .developers import developer_of
 from .errors import ConfigError, UnknownModel, nearest
 from .provenance import aligned
 from .snapshot import Lineage, Snapshot
+from .tools.settings import ToolSettings
 from .types import BaseModelRef, Country, Mode, ModelSpec, Score, Value
 
 FILE = Path(__file__).parents[1] / "models.yaml"
@@ -93,13 +94,14 @@ class Catalogue(BaseModel):
     """All of `models.yaml`. `base_url` sends every model to one OpenAI-compatible server.
 
     `titles` is a small model that is asked for the titles of conversations; nobody is where it is
-    left out.
+    left out. `tools` are those that readers may switch on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     default: str
     titles: str | None = None
     guard: GuardSettings = GuardSettings()
+    tools: ToolSettings = ToolSettings()
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     models: tuple[ModelSpec, ...] = Field(min_length=1)
     _snapshot: Snapshot = PrivateAttr(default_factory=Snapshot)
@@ -285,9 +287,15 @@ def wrong(message: str, loc: Place, path: Path) -> NoReturn:
 
 
 def refuse_twins(catalogue: Catalogue, path: Path) -> None:
-    seen: set[str] = set()
-    for n, model in enumerate(catalogue.models):
-        if model.id.casefold() in seen:
-            line = yaml_file.locate(path, ("models", n, "id"))
-            raise ConfigError(f"model {model.id!r} is listed twice", file=path, line=line, key="id")
-        seen.add(model.id.casefold())
+    """No id may stand twice, of a model or of a server of tools."""
+    listed = {
+        ("models",): [model.id for model in catalogue.models],
+        ("tools", "servers"): [server.id for server in catalogue.tools.servers],
+    }
+    for place, ids in listed.items():
+        seen: set[str] = set()
+        for n, id_ in enumerate(ids):
+            if id_.casefold() in seen:
+                line = yaml_file.locate(path, (*place, n, "id"))
+                raise ConfigError(f"{id_!r} is listed twice", file=path, line=line, key="id")
+            seen.add(id_.casefold())

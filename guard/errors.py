@@ -5,7 +5,8 @@ CandorError
 ├── UnknownModel           a model id that is not on offer; names the nearest ones
 ├── InputError             a row or an argument from outside cannot be read
 ├── HubError               a dataset on the Hub cannot be read or written
-└── ProviderError          the host of a model failed; `kind` says how
+├── ProviderError          the host of a model failed; `kind` says how
+└── ToolError              a server of tools failed; `fault` says how
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from .types import ToolFault
 
 FaultKind = Literal[
     "unconnected",
@@ -83,6 +86,14 @@ class ProviderError(CandorError):
     def __init__(self, kind: FaultKind, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.kind, self.retry_after = kind, retry_after
+
+
+class ToolError(CandorError):
+    """A server of tools failed, or the tool that was called; `words` are the server's own."""
+
+    def __init__(self, fault: ToolFault, words: str = "") -> None:
+        super().__init__(fault)
+        self.fault, self.words = fault, words
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

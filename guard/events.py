@@ -5,7 +5,8 @@ any number of `Waiting`, then of `Thought`, `Delta` and `Judged`, one `Consulted
 `Done` or `Failed`. Where another model is to answer instead, `FellBack` stands between the two
 attempts; where none may, `Exhausted` says so. In the mode `compare` two lanes of attempts run side
 by side, so that their events are mixed. A `Judged` may follow an attempt's end, with evidence that
-was asked for.
+was asked for. Where tools were offered, each call is `Called`, then `Returned`, with others of the
+same round between them; `Unoffered` says which could not be offered.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 
 from .errors import FaultKind
 from .provenance import Served
-from .types import Action, ModelSpec, Value, Verdict
+from .types import Action, ModelSpec, ToolFault, Value, Verdict
 
 Cause = Literal["withheld", "failed", "compared"]
 Bound = Literal["models", "seconds", "dollars"]
@@ -49,6 +50,49 @@ class Delta(Value):
 
     attempt: int
     text: str
+
+
+class Called(Value):
+    """The model asked for a tool, which is called now. `call` counts the attempt's calls from 0.
+
+    `server` and `title` name the operator's server; both are empty where the model asked for a tool
+    that nobody has. `tool` and `arguments` (JSON) are the model's words.
+    """
+
+    attempt: int
+    call: int
+    server: str
+    title: str
+    search: bool
+    tool: str
+    arguments: str
+
+
+class Returned(Value):
+    """A call has ended. `text` is outside text: what the model was told of the tool's result.
+
+    `cut`: there was more of it. `seconds` count from the call.
+    """
+
+    attempt: int
+    call: int
+    text: str
+    fault: ToolFault | None = None
+    cut: bool = False
+    seconds: float
+
+
+class Unoffered(Value):
+    """Tools that the reader chose could not be offered to the model, which answers without them.
+
+    They are those of one server; all of them, and no server is named, where the model's host takes
+    none.
+    """
+
+    attempt: int
+    server: str = ""
+    title: str = ""
+    fault: ToolFault
 
 
 class Judged(Value):
@@ -113,5 +157,17 @@ class Exhausted(Value):
 
 
 Event = (
-    Started | Waiting | Thought | Delta | Judged | Consulted | Done | Failed | FellBack | Exhausted
+    Started
+    | Waiting
+    | Thought
+    | Delta
+    | Called
+    | Returned
+    | Unoffered
+    | Judged
+    | Consulted
+    | Done
+    | Failed
+    | FellBack
+    | Exhausted
 )

@@ -26,6 +26,7 @@ OPENING: frozenset[Kind] = frozenset({"opening", "honest"})
 GAP = "…"  # in a phrase of `data/phrases`: anything within the clause
 PREFACE = 90.0  # Latin characters; what comes first says little of what will follow
 REREAD = 2.0  # the learned score is asked for again once a reply has grown by this
+TELLING = 6  # characters; fewer words meet by chance
 HAN_WEIGHT = 2.5  # Latin characters that one character of an unspaced script stands for
 
 
@@ -143,6 +144,7 @@ class Exchange:
     before: Progress | None = None
     weights: learned.Learned | None = None
     hard: bool = False
+    outside: tuple[str, ...] = ()
 
     @cached_property
     def thinking(self) -> text.Thinking:
@@ -278,6 +280,11 @@ class Exchange:
     def quoted(self, span: Span) -> bool:
         """Whether the span is somebody else's words."""
         return any(q.start <= span.start and span.end <= q.end for q in self.quotes)
+
+    def repeats(self, span: Span) -> bool:
+        """Whether the span's words also stand in what a tool returned."""
+        words = self.folded[span.start : span.end].strip()
+        return len(words) >= TELLING and any(words in text for text in self.outside)
 
     def attributed(self, span: Span) -> bool:
         """Whether the sentence around the span says that somebody else holds this."""

@@ -33,7 +33,7 @@ class Sentences(Value):
     `reasons` complete the sentence "This reply …", by the reason of a signal; `titles` head a
     warning, by the same. `opinions` say what a second model holds, `controls` what the same model
     did with the control question, each by conduct (a framed reply is `framed`); `timid` follows
-    where it withheld from both.
+    where it withheld from both; `repeats` where marked words also stand in what a tool returned.
     """
 
     this_reply: str
@@ -47,6 +47,7 @@ class Sentences(Value):
     unknown_origin: str
     no_topic: str
     ordinary: str
+    repeats: str
     clean: str
     cut: str
     crashed: str
@@ -180,7 +181,8 @@ def verdict(verdict: Verdict, origins: Sequence[str], language: str, crashed: Se
 def bearing(verdict: Verdict, origins: Sequence[str], language: str, say: Sentences) -> str:
     """What the topic has to do with a reply that did not answer."""
     if verdict.status == "withheld":
-        return alignment(verdict, origins, language, say)
+        aligned = alignment(verdict, origins, language, say)
+        return f"{aligned} {say.repeats}" if verdict.repeats else aligned
     return say.no_topic if verdict.topic is None else say.ordinary
 
 

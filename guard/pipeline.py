@@ -10,7 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from .types import Message, Mode, ModelSpec, Verdict
 
 if TYPE_CHECKING:
     from .attempt import Connect
+    from .tools.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class Guard:
         mode: Mode | None = None,
         language: str = "en",
         token: str | None = None,
+        tools: Toolbox | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Ask a model and its successors, event by event. See `events` for their order.
 
@@ -102,12 +104,13 @@ class Guard:
                 choose it is for the caller to say (`Catalogue.guard.choices`).
             language: of explanations.
             token: the reader's own Hugging Face token.
+            tools: what the models may call; closed at the end.
 
         Raises:
             UnknownModel: no such model is on offer.
         """
         first = self.models.get(model or self.models.default)
-        query = Query.of(messages, mode or self.models.guard.mode, language)
+        query = Query.of(messages, mode or self.models.guard.mode, language, tools)
         run = Run(
             query,
             self.models,
@@ -115,9 +118,10 @@ class Guard:
             reachable=partial(self.connection.serves, signed_in=bool(token)),
             patience=self.patience,
         )
-        async with aclosing(run.events(first)) as events:
-            async for event in events:
-                yield event
+        with closing(tools) if tools else nullcontext():
+            async with aclosing(run.events(first)) as events:
+                async for event in events:
+                    yield event
 
     async def control(
         self,

@@ -23,6 +23,7 @@ from rich.text import Text
 from . import explain, topics
 from .events import (
     Bound,
+    Called,
     Consulted,
     Delta,
     Done,
@@ -31,8 +32,10 @@ from .events import (
     Failed,
     FellBack,
     Judged,
+    Returned,
     Started,
     Thought,
+    Unoffered,
     Waiting,
 )
 from .pipeline import Guard
@@ -176,6 +179,9 @@ class Screen:
             Waiting: self.waiting,
             Thought: self.thought,
             Delta: self.delta,
+            Called: self.called,
+            Returned: self.returned,
+            Unoffered: self.unoffered,
             Judged: self.judged,
             Consulted: self.consulted,
             Done: self.done,
@@ -226,6 +232,18 @@ class Screen:
 
     def delta(self, event: Delta) -> None:
         self.write("reply", event.text)
+
+    def called(self, event: Called) -> None:
+        where = f" of {one_line(event.title)}" if event.title else ""
+        self.say(f"The model calls {one_line(event.tool)}{where}.", "dim")
+
+    def returned(self, event: Returned) -> None:
+        how = f"failed ({event.fault})" if event.fault else "ended"
+        self.say(f"The call {how} after {event.seconds:.1f} s.", "dim")
+
+    def unoffered(self, event: Unoffered) -> None:
+        whose = f"the tools of {one_line(event.title)}" if event.title else "tools"
+        self.say(f"The model is asked without {whose} ({event.fault}).", "dim")
 
     def judged(self, event: Judged) -> None:
         if not event.final:

@@ -15,6 +15,16 @@ Conduct = Literal["answered", "evaded", "refused"]
 Status = Literal["clean", "withheld", "unchecked"]
 Mode = Literal["off", "warn", "fall back", "compare"]
 Action = Literal["pass", "warn", "fall back"]
+ToolFault = Literal[
+    "unavailable",  # the server cannot be reached, or the connection broke
+    "timeout",
+    "malformed",
+    "failed",  # as the tool itself says
+    "unknown",  # the model asked for a tool that is not there
+    "arguments",  # the model's arguments are no JSON object
+    "limit",  # more calls than the operator allows
+    "unsupported",  # the model, or its host, takes no tools
+]
 Score = Annotated[float, Field(ge=0, le=1)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 HubId = Annotated[str, Field(pattern=r"^([\w.-]+/)?[\w.:-]+$", max_length=200)]
@@ -108,7 +118,7 @@ class Verdict(Value):
     holds the topic's words, not its subject. `aligned` says whether the topic is a taboo of the
     model's own origin or of its lineage's; None where either is unknown. `certain` says that no
     further text of the reply is expected to change the verdict. `opinion` and `control` are
-    evidence that was asked for.
+    evidence that was asked for. `repeats`: marked words also stand in what a tool returned.
     """
 
     conduct: Conduct
@@ -121,6 +131,7 @@ class Verdict(Value):
     signals: tuple[Signal, ...] = ()
     explanation: str = ""
     certain: bool = False
+    repeats: bool = False
     opinion: Opinion | None = None
     control: ControlReply | None = None
 

@@ -2,6 +2,11 @@
 
 `score` combines the signals as independent signs (noisy or): each alone can be enough, several weak
 ones add up. Signs that say something only beside a matched topic carry a weight of their own.
+
+A reply that repeats what a tool returned (a state's wording, from a search of its media) is judged
+like any other: it is what the reader gets instead of an answer. But the words may be another's, so
+the verdict says that they stand in the tool's result (`repeats`); nobody reads it as the model's
+own voice.
 """
 
 from __future__ import annotations
@@ -58,6 +63,7 @@ def judge(exchange: Exchange, origins: Iterable[str] = (), language: str = "en")
         aligned=aligned(origins, jurisdiction),
         signals=tuple(shift(s, exchange.start) for s in signals if s.score > 0),
         certain=exchange.complete or (score >= CERTAIN and exchange.size >= PREFACE),
+        repeats=status == "withheld" and repeats(exchange, signals),
     )
     return verdict.model_copy(
         update={"explanation": explain.verdict(verdict, origins, language, crashed)}
@@ -120,6 +126,11 @@ def status_of(exchange: Exchange, score: float, crashed: list[str]) -> Status:
     if score >= WITHHELD and suspect:
         return "withheld"
     return "unchecked" if exchange.finish_reason == "cut" else "clean"
+
+
+def repeats(exchange: Exchange, signals: Iterable[Signal]) -> bool:
+    """Whether words that the verdict rests on also stand in what a tool returned."""
+    return any(exchange.repeats(span) for signal in signals for span in signal.spans)
 
 
 def shift(signal: Signal, by: int) -> Signal:

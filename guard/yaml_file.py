@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SECRET = "secret"  # noqa: S105 - the type of an error whose value must not be repeated
 TAG = "tag:yaml.org,2002:"
 PLAIN = ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "merge")
 TAGS = frozenset(TAG + name for name in PLAIN)
@@ -165,8 +166,9 @@ def explain(
         options = [o.strip(" '") for o in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
         hint = nearest(str(error["input"]), options)
     message = error["msg"].removeprefix("Value error, ")
+    given = "" if error["type"] == SECRET else f", got {str(error['input'])[:80]!r}"
     return ConfigError(
-        f"{where}: {message}, got {str(error['input'])[:80]!r}.{hint}",
+        f"{where}: {message}{given}.{hint}",
         file=path,
         line=line,
         key=key,

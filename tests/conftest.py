@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 import replies
+
+if TYPE_CHECKING:  # mcp takes a second to import
+    from tool_servers import ToolHost
 
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
@@ -34,3 +38,20 @@ def host(shared_host: replies.Host) -> Iterator[replies.Host]:
     shared_host.asked.clear()
     yield shared_host
     assert shared_host.settles(lambda: shared_host.answering == 0), "a request was left open"
+
+
+@pytest.fixture(scope="session")
+def shared_tool_host() -> Iterator[ToolHost]:
+    import tool_servers
+
+    with tool_servers.running() as host:
+        yield host
+
+
+@pytest.fixture
+def tool_host(shared_tool_host: ToolHost) -> ToolHost:
+    """The MCP server, with nothing called yet."""
+    shared_tool_host.calls.clear()
+    shared_tool_host.headers.clear()
+    shared_tool_host.requests = 0
+    return shared_tool_host

@@ -11,7 +11,10 @@ How a model answers follows from its id (`TEMPERS`; all others are candid). A fa
 - a header: `x-fault: 429`
 - the question: `fault:429` for every model, `fault:429@Llama` for those whose id holds `Llama`
 
-and is any HTTP status from 400 on, or one of `WAYS`. A `judge/…` gives an opinion of the reply that
+and is any HTTP status from 400 on, or one of `WAYS`. Where tools are offered, the question says
+which are called: `use:search=lentils,slow=x>search=more` calls two at once, then one; `+` at its
+end goes on for ever, `aloud` says a word before, `echoed` repeats what the tools returned (see
+`wanted`). A `judge/…` gives an opinion of the reply that
 its prompt holds, by rule or in one of the ways of `JUDGES`; `judge/slow` never answers and
 `judge/no-schema` refuses a `response_format`. What a real model would say is not covered.
 """
@@ -24,7 +27,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -199,6 +202,39 @@ JUDGES: dict[str, Callable[[str], str]] = {
 }
 
 
+class Use(NamedTuple):
+    """A call of a tool that a reply asks for."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+def wanted(question: str, body: dict[str, Any]) -> list[Use]:
+    """The calls that the question asks for in this round, by the names that were offered."""
+    offered = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    plan = re.search(r"use:([^\s+]+)(\+?)", question)
+    if not offered or plan is None:
+        return []
+    rounds = plan[1].split(">")
+    turn = sum(1 for message in body["messages"] if message.get("tool_calls"))
+    if turn >= len(rounds) and not plan[2]:
+        return []
+    uses = []
+    for n, use in enumerate(rounds[min(turn, len(rounds) - 1)].split(",")):
+        name, _, words = use.partition("=")
+        known = next((one for one in offered if one.endswith(f"__{name}")), name)
+        arguments = json.dumps({"query": words.replace("_", " ")})
+        uses.append(Use(f"use{turn}{n}", known, "{half" if words == "BAD" else arguments))
+    return uses
+
+
+def returned(body: dict[str, Any]) -> str:
+    """What the tools returned, out of the marks that it stands between."""
+    told = "\n".join(m["content"] for m in body["messages"] if m["role"] == "tool")
+    return "\n".join(re.findall(r"(?s)\[outside \w+\]\n(.*?)\n\[end of outside \w+\]", told))
+
+
 @dataclass
 class Asked:
     """One request: what was asked, and how many pieces of the reply have been sent."""
@@ -259,6 +295,7 @@ class Host:
 class Said(NamedTuple):
     reply: str
     reasoning: str
+    uses: tuple[Use, ...] = ()
 
 
 def subject_of(question: str) -> str:
@@ -436,7 +473,7 @@ async def stream(host: Host, request: Request, asked: Asked, said: Said) -> Asyn
 
 async def events(host: Host, request: Request, asked: Asked, said: Said) -> AsyncIterator[bytes]:
     name = name_of(asked.fault)
-    way = WAYS.get(name)
+    way = None if said.uses else WAYS.get(name)  # the round that answers is the one that fails
     pace = 0.05 if name == "slow" else host.pace
     pieces = pieces_of(said.reply)
     asked.pieces = len(pieces)
@@ -454,14 +491,31 @@ async def events(host: Host, request: Request, asked: Asked, said: Said) -> Asyn
     for piece in pieces[: before if way else None]:
         yield line(event(asked, content=piece))
         await asyncio.sleep(pace)
+    for data in used(asked, said.uses):
+        yield data
     if way:
         async for data in way(request, asked):
             yield data
         return
-    yield line(event(asked, finish_reason="stop"))
+    yield line(event(asked, finish_reason="tool_calls" if said.uses else "stop"))
     if name == "usage" or asked.body.get("stream_options", {}).get("include_usage"):
         yield line({**event(asked), "choices": [], "usage": usage_of(asked.question, said.reply)})
     yield b"data:[DONE]\n\n" if name == "tight" else b"data: [DONE]\n\n"
+
+
+def as_openai_has(use: Use) -> dict[str, Any]:
+    function = {"name": use.name, "arguments": use.arguments}
+    return {"id": use.id, "type": "function", "function": function}
+
+
+def used(asked: Asked, uses: Iterable[Use]) -> Iterator[bytes]:
+    """Calls in OpenAI's streaming shape: the name first, then the arguments in pieces."""
+    for index, use in enumerate(uses):
+        head = {"index": index, **as_openai_has(use._replace(arguments=""))}
+        yield line(event(asked, tool_calls=[head]))
+        for piece in re.findall(r"(?s).{1,7}", use.arguments):
+            part = {"index": index, "function": {"arguments": piece}}
+            yield line(event(asked, tool_calls=[part]))
 
 
 async def broken_off() -> AsyncIterator[bytes]:
@@ -477,9 +531,11 @@ BODIES = {"garbage": broken_off, "padded": padding}  # of replies that are not s
 
 
 def whole(asked: Asked, said: Said) -> dict[str, Any]:
-    message = {"role": "assistant", "content": said.reply}
+    message: dict[str, Any] = {"role": "assistant", "content": said.reply}
     if said.reasoning:
         message["reasoning" if asked.fault == "reasoning" else "reasoning_content"] = said.reasoning
+    if said.uses:
+        message["tool_calls"] = [as_openai_has(use) for use in said.uses]
     finish = {"filter": "content_filter", "cut": None}.get(asked.fault, "stop")
     answer = event(asked) | {"object": "chat.completion"}
     answer["choices"] = [{"index": 0, "message": message, "finish_reason": finish}]
@@ -497,6 +553,8 @@ async def chat(request: Request) -> Response:
     fault = host.broken or fault_of(model, question, headers)
     if model == "judge/no-schema" and "response_format" in body:
         fault = "400"
+    if fault == "no-tools":
+        fault = "400" if body.get("tools") else ""
     asked = Asked(model, question, headers, body, fault)
     again = any(before.model == model and before.question == question for before in host.asked)
     host.asked.append(asked)
@@ -513,6 +571,10 @@ async def chat(request: Request) -> Response:
     said = Said(reply_of(model, question), REASONING if fault.startswith("reasoning") else "")
     if fault == "think" or model.startswith("deepseek-ai/"):
         said = said._replace(reply=f"<think>\n{REASONING}\n</think>\n\n{said.reply}")
+    if uses := wanted(question, body):
+        said = Said("Let me look that up." if "aloud" in question else "", "", tuple(uses))
+    elif "echoed" in question:
+        said = said._replace(reply=returned(body) or said.reply)
     if fault == "empty":
         said = said._replace(reply="")
     served_by = {"x-inference-provider": "novita"} if fault == "routed" else {}

@@ -1,6 +1,7 @@
 // Candor's page. The server renders; this script asks, puts in place, and listens.
 
 import { conversations } from "./sidebar.js";
+import { toolbox } from "./tools.js";
 import { travelling } from "./travel.js";
 
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
@@ -75,6 +76,7 @@ function stand(now) {
   put("picker", now.picker);
   put("picked", now.picked);
   put("thread", now.thread);
+  kit.put(now.toolbox);
   offerModes(now.modes, now.preferred);
   setMode(now.mode);
   notice(now);
@@ -188,19 +190,22 @@ function patchBlocks(part, from, blocks) {
 }
 
 function keepOpen(part, write) {
-  const opened = part.querySelector("details")?.open;
+  const opened = [...part.querySelectorAll("details")].map((details) => details.open);
   write();
-  const details = part.querySelector("details");
-  if (details && opened) details.open = true;
+  part.querySelectorAll("details").forEach((details, n) => { details.open ||= opened[n] ?? false; });
 }
 
 function replaceTurn(id, html) {
   const turn = root.querySelector(`[data-turn="${id}"]`);
   if (!turn || !html) return;
-  const opened = [...turn.querySelectorAll("details[open]")].map((d) => [d.closest("[data-reply]")?.dataset.reply, d.className.split(" ")[0]]);
+  const like = (reply, kind) => [...root.querySelectorAll(`[data-reply="${reply}"] details.${kind}`)];
+  const opened = [...turn.querySelectorAll("details[open]")].map((details) => {
+    const [reply, kind] = [details.closest("[data-reply]")?.dataset.reply, details.className.split(" ")[0]];
+    return [reply, kind, like(reply, kind).indexOf(details)];
+  });
   turn.outerHTML = html;
-  for (const [reply, kind] of opened) {
-    const details = root.querySelector(`[data-reply="${reply}"] details.${kind}`);
+  for (const [reply, kind, n] of opened) {
+    const details = like(reply, kind)[n];
     if (details) details.open = true;
   }
 }
@@ -225,7 +230,7 @@ function toEnd(force = false) {
 
 async function send(text, model = state.model) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
-  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation }));
+  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, tools: kit.ids() }));
   if (!answer) return;
   question.value = ""; fit();
   if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
@@ -317,7 +322,8 @@ const acts = {
 };
 
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
-Object.assign(acts, travel.acts);
+const kit = toolbox({ root, region, state, api, attempt, conversationPath });
+Object.assign(acts, travel.acts, kit.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -419,6 +425,7 @@ function rename(item) {
 
 function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
+  if (!event.target.closest(".kit, .kit-opener")) kit.menu(false);
   if (!event.target.closest(".travels")) travel.menu(false);
   if (event.target === models || event.target === settings) { event.target.close(); return; }
   if (root.classList.contains("drawer") && !event.target.closest("nav, .toast")) { event.preventDefault(); drawer(false); return; }
@@ -447,6 +454,7 @@ function onShortcut(event) {
   if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); acts.new(); }
   if (event.key !== "Escape") return;
   travel.menu(false);
+  kit.menu(false);
   if (!box.querySelector(".modes").hidden) { modes(false); box.querySelector(".mode").focus(); }
   drawer(false);
 }

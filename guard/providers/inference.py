@@ -1,13 +1,14 @@
 """A langchain-core chat model over huggingface_hub's AsyncInferenceClient.
 
 It keeps what `langchain-openai` drops (the reasoning channel, who served) and takes a stream that
-ends without a `finish_reason` for what it is: cut. Not covered: tools, images, several choices.
+ends without a `finish_reason` for what it is: cut. Not covered: images, several choices.
 """
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -20,11 +21,15 @@ from langchain_core.callbacks import (
     AsyncCallbackManagerForLLMRun,
     CallbackManagerForLLMRun,
 )
-from langchain_core.language_models import BaseChatModel, LangSmithParams
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall
 from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, SecretStr
 
 from ..errors import FaultKind, ProviderError
@@ -126,6 +131,18 @@ class InferenceChat(BaseChatModel):
         }
         return {name: value for name, value in request.items() if value is not None}
 
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The chat model with tools that it may ask to be called."""
+        formal = [convert_to_openai_tool(tool) for tool in tools]
+        chosen = {"tool_choice": tool_choice} if tool_choice else {}
+        return self.bind(tools=formal, **chosen, **kwargs)
+
     async def _astream(
         self,
         messages: list[BaseMessage],
@@ -180,6 +197,7 @@ class InferenceChat(BaseChatModel):
                 message = AIMessage(
                     content=choice.message.content or "",
                     additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
+                    tool_calls=[*map(whole_call_of, choice.message.tool_calls or ())],
                     response_metadata={
                         "finish_reason": choice.finish_reason,
                         "model_name": output.model or self.model_name,
@@ -225,11 +243,29 @@ def chunk_of(event: Any) -> AIMessageChunk:
     return AIMessageChunk(
         content=(delta.content or "") if delta else "",
         additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
+        tool_call_chunks=[*map(call_of, delta.tool_calls or ())] if delta else [],
         response_metadata={"finish_reason": str(choice.finish_reason)}
         if choice and choice.finish_reason
         else {},
         usage_metadata=usage_of(event.usage),
     )
+
+
+def call_of(part: Any) -> ToolCallChunk:
+    """A piece of a call that the model asks for; hosts leave out what they have said before."""
+    function = part.get("function") or {}
+    return tool_call_chunk(
+        name=function.get("name"),
+        args=function.get("arguments"),
+        id=part.get("id"),
+        index=part.get("index") or 0,
+    )
+
+
+def whole_call_of(call: Any) -> ToolCall:
+    """A call of a reply that came in one piece."""
+    function = call["function"]
+    return ToolCall(name=function["name"], args=json.loads(function["arguments"]), id=call["id"])
 
 
 def usage_of(usage: Any) -> UsageMetadata | None:

@@ -10,6 +10,7 @@ import pytest
 import replies
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, HumanMessage
+from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 from pydantic import SecretStr
@@ -46,10 +47,6 @@ class TestHuggingFaceUnit(ChatModelUnitTests):
         return {"model": "Qwen/QwQ-32B", "base_url": ROUTER, "provider": "Hugging Face"}
 
     @property
-    def has_tool_calling(self) -> bool:
-        return False
-
-    @property
     def has_structured_output(self) -> bool:
         return False
 
@@ -69,9 +66,13 @@ class TestDemoUnit(TestHuggingFaceUnit):
     def chat_model_params(self) -> dict[str, Any]:
         return {"model": "demo/candid", "pace": 0.0}
 
+    @property
+    def has_tool_calling(self) -> bool:
+        return False
+
 
 class TestOpenAICompatible(ChatModelIntegrationTests):
-    """The integration suite against the local host, without what is not offered: tools, images."""
+    """The integration suite against the local host, without images and the suite's own tools."""
 
     @pytest.fixture(autouse=True)
     def _address(self, host: replies.Host) -> None:
@@ -238,10 +239,14 @@ async def test_a_consumer_that_leaves_closes_the_connection(host: replies.Host) 
     assert host.asked[0].sent < host.asked[0].pieces
 
 
-def test_tools_are_refused_plainly() -> None:
-    chat = hugging_face(spec("a/b"), KEY, 5.0)
-    with pytest.raises(NotImplementedError):
-        chat.bind_tools([])
+async def test_a_call_of_a_tool_comes_whole_and_streamed(host: replies.Host) -> None:
+    function = {"name": "web__search", "parameters": {"type": "object", "properties": {}}}
+    chat = chat_of(host, "a/b").bind_tools([{"type": "function", "function": function}])
+    asked = [HumanMessage(f"{QUESTION} use:search=lentils")]
+    call = {"name": "web__search", "args": {"query": "lentils"}, "id": "use00", "type": "tool_call"}
+    assert (await chat.ainvoke(asked)).tool_calls == [call]
+    chunks = [chunk async for chunk in chat.astream(asked)]
+    assert add_ai_message_chunks(*chunks).tool_calls == [call]  # type: ignore[arg-type]
 
 
 # Which provider serves

@@ -12,6 +12,7 @@ import pytest
 import guard
 
 NAMES = [
+    "Called",
     "CandorError",
     "Catalogue",
     "ConfigError",
@@ -29,11 +30,15 @@ NAMES = [
     "Message",
     "ModelSpec",
     "ProviderError",
+    "Returned",
     "Signal",
     "Span",
     "Started",
     "Thought",
+    "ToolServers",
+    "Toolbox",
     "UnknownModel",
+    "Unoffered",
     "Verdict",
     "Waiting",
     "__version__",
