@@ -17,11 +17,12 @@ from .asking import Said, spoken
 from .errors import ProviderError
 from .events import Cause, Delta, Done, Event, Failed, Judged, Started, Thought, Waiting
 from .exchange import Exchange, Progress
+from .fitting import fitted
 from .patience import Patience
 from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
-from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
+from .types import Message, Mode, ModelSpec, Omitted, TopicMatch, Verdict
 
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
 STOPPED = "stopped by guard"
@@ -43,9 +44,18 @@ class Query:
     question: str = ""
     topic: TopicMatch | None = None
 
+    @property
+    def shows_images(self) -> bool:
+        """Whether pictures belong to the question itself, so that who answers must see them."""
+        return any(message.images for message in self.messages[-1:])
+
     @classmethod
     def of(cls, messages: Sequence[Message], mode: Mode, language: str) -> Self:
-        """The query with its topic; none is looked for where nothing is checked."""
+        """The query with its topic; none is looked for where nothing is checked.
+
+        The topic is that of the reader's words. What a file is about, and what is asked of it, need
+        not be the same: a reply that leaves the file's subject out may be a good one.
+        """
         asked = [message.text for message in messages if message.role == "user"]
         question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
@@ -62,7 +72,8 @@ class Attempt:
     """One model's reply to a query, and what has come of it. The one place where a reply grows.
 
     `lane` is 1 for the second of two models that answer side by side; `cause` says why the model
-    was asked, where the reader did not choose it; `snapshot` knows its names and prices.
+    was asked, where the reader did not choose it; `snapshot` knows its names and prices. `messages`
+    are the query's as this model is told them, `omitted` what of their files it is not.
     """
 
     number: int
@@ -72,6 +83,8 @@ class Attempt:
     cause: Cause | None = None
     snapshot: Snapshot = field(default_factory=Snapshot)
     began: float = field(default_factory=time.monotonic)
+    messages: Sequence[Message] = field(init=False)
+    omitted: Omitted | None = field(init=False)
     said: Said = field(init=False)
     schedule: Schedule = field(default_factory=Schedule)
     verdict: Verdict | None = None
@@ -80,7 +93,8 @@ class Attempt:
     fault: ProviderError | None = None
 
     def __post_init__(self) -> None:
-        self.said = Said(REPLY_LIMIT, Spent.asking(self.query.messages))
+        self.messages, self.omitted = fitted(self.query.messages, self.model)
+        self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
 
     @property
     def said_nothing(self) -> bool:
@@ -107,7 +121,13 @@ class Attempt:
             seconds: in which the first word must have come; any number where left out.
             replaceable: whether another model may answer, so that this one may be stopped.
         """
-        yield Started(attempt=self.number, model=self.model, lane=self.lane, cause=self.cause)
+        yield Started(
+            attempt=self.number,
+            model=self.model,
+            lane=self.lane,
+            cause=self.cause,
+            omitted=self.omitted,
+        )
         try:
             async with aclosing(self.read(connecting, patience, seconds)) as pieces:
                 async for piece in pieces:
@@ -160,7 +180,7 @@ class Attempt:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                chunks = watched(chat, self.query.messages, patience, self.model.id)
+                chunks = watched(chat, self.messages, patience, self.model.id)
                 first = await begun(chunks, seconds)
         async with aclosing(chunks):
             for event in self.take(first):
