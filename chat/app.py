@@ -23,12 +23,13 @@ from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
-from . import answering, listing, travel
+from . import answering, files, listing, travel
 from .imports.files import IMPORT_LIMIT
 from .pages import audit as audit_page
 from .pages import models as models_page
 from .pages import shared
 from .pages.chat import HEAD, page, theme
+from .reading import FILE_LIMIT
 from .routes import Chat, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
@@ -72,6 +73,7 @@ def build(settings: Settings) -> FastAPI:
     app.include_router(answering.router)
     app.include_router(listing.router)
     app.include_router(travel.router)
+    app.include_router(files.router)
     app.include_router(shared.router)
     app.state.audit_page = audit
     app.include_router(audit_page.router)
@@ -98,7 +100,8 @@ def build(settings: Settings) -> FastAPI:
         favicon_path=str(STATIC / "favicon.svg"),
     )
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
-    app.add_middleware(BodyLimit, larger={"/candor/import": IMPORT_LIMIT})
+    larger = {"/candor/import": IMPORT_LIMIT, "/candor/files": FILE_LIMIT}
+    app.add_middleware(BodyLimit, larger=larger)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
 

@@ -10,10 +10,12 @@ const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
 const { travelling } = await import(`./travel.js${new URL(import.meta.url).search}`);  // one version for both
-const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const { attaching } = await import(`./files.js${new URL(import.meta.url).search}`);
+const state = { conversation: null, model: null, sees: false, mode: null, say: {}, source: null, following: true, top: 0 };
 
 const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
 const list = conversations(root, attempt, api);
+const files = attaching({ root, box, question, region, state, attempt, api });
 
 applyTheme();
 tellZone();
@@ -59,7 +61,7 @@ async function open(conversation, model = address().get("model") ?? "") {
   const query = new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed: list.shown() });
   const now = await attempt(() => api(`/state?${query}`));
   if (!now) return;
-  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
+  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, say: now.say });
   direct(now.language, now.direction);
   speak(now.say);
   settings.querySelector('[name="language"]').value = now.chosen_language ?? "";
@@ -68,6 +70,7 @@ async function open(conversation, model = address().get("model") ?? "") {
   put("picker", now.picker);
   put("picked", now.picked);
   put("thread", now.thread);
+  files.look();
   offerModes(now.modes, now.preferred);
   setMode(now.mode);
   notice(now);
@@ -97,6 +100,7 @@ function speak(say) {
   for (const [attribute, write] of Object.entries({
     say: (element, text) => { element.textContent = text; },
     sayLabel: (element, text) => element.setAttribute("aria-label", text),
+    sayTitle: (element, text) => element.setAttribute("title", text),
     sayPlaceholder: (element, text) => element.setAttribute("placeholder", text),
   })) {
     const name = attribute.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -216,11 +220,12 @@ function toEnd(force = false) {
 
 // --- what the reader does ------------------------------------------------------------------------
 
-async function send(text, model = state.model) {
+async function send(text, model = state.model, attached = []) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
-  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation }));
+  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, files: attached }));
   if (!answer) return;
   question.value = ""; fit();
+  if (attached.length) files.clear();
   if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
   state.model = model;
   show(answer);
@@ -254,13 +259,14 @@ const acts = {
   control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
   picker: () => { region("search").value = ""; search(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
+  see: () => { acts.picker(); region("search").value = state.say.files_model_sees; search(); },
   pick: async (element) => {
     models.close();
     state.model = element.dataset.model;
     region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card === element));
     if (state.conversation) await attempt(() => api(conversationPath(), { model: state.model }, "PATCH"));
     const now = await attempt(() => api(`/state?${new URLSearchParams({ model: state.model, listed: true })}`));
-    if (now) put("picked", now.picked);
+    if (now) { put("picked", now.picked); state.sees = now.sees; files.look(); }
     question.focus();
   },
   modes: () => modes(box.querySelector(".modes").hidden),
@@ -310,7 +316,7 @@ const acts = {
 };
 
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
-Object.assign(acts, travel.acts);
+Object.assign(acts, travel.acts, files.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -424,7 +430,7 @@ function onClick(event) {
 async function onSubmit(event) {
   if (event.target.method === "dialog") return;
   event.preventDefault();
-  if (event.target === box) { send(question.value); return; }
+  if (event.target === box) { if (files.ready(question.value)) send(question.value, state.model, files.ids()); return; }
   const text = event.target.querySelector("textarea").value;
   const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(event.target)}/edit`), { question: text }));
   if (answer) show(answer);
