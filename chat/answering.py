@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -11,9 +12,10 @@ from pydantic import Field
 from guard import policy
 from guard.types import Message, Mode, ModelSpec
 
-from . import render, sidebar, tools
+from . import files, render, sidebar, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
+from .reading import MOST_FILES
 from .routes import (
     MOST_TOOLS,
     Body,
@@ -28,7 +30,7 @@ from .routes import (
     offered,
     refuse_mode,
 )
-from .store import Conversation, Reply, Turn, turn_of
+from .store import Attachment, Conversation, Reply, Turn, turn_of
 from .titles import Asker
 from .view import View, language_of
 
@@ -36,13 +38,14 @@ router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depe
 
 
 class Ask(Body):
-    """A question, in a conversation or, without one, in a new one."""
+    """A question, in a conversation or, without one, in a new one; `files` are ids."""
 
     question: Text
     model: str
     mode: Mode
     conversation: str | None = None
     tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] = []
+    files: Annotated[list[str], Field(max_length=MOST_FILES)] = []
 
 
 class Edit(Body):
@@ -62,26 +65,31 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     spec = offered(body.model, view)
     refuse_mode(body.mode, view)
     chosen = tools.listed(body.tools, view)
-    question = clean(body.question)
+    question, attached = clean(body.question), [*dict.fromkeys(body.files)]
+    await files.refuse(attached, who, chat, spec)
     id_ = body.conversation
     if id_ is None:
         id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
     async with chat.live.alone(id_):
         conversation = await chat.store.conversation(who.owner, id_)
         await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode, tools=chosen)
-        turn_id = await chat.store.add_turn(who.owner, id_, question, conversation.leaf_id)
+        turn_id = await chat.store.add_turn(
+            who.owner, id_, question, conversation.leaf_id, attached
+        )
         return await run(chat, who, id_, turn_id, spec)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/edit")
 async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> dict[str, Any]:
-    """Ask another question in the place of one; the first stays, to page back to."""
+    """Ask another question in the place of one, about the same files; the first stays."""
     conversation = await chat.store.conversation(who.owner, id_)
     turn = turn_of(conversation, turn_id)
-    spec = offered(conversation.model, chat.view(who))
+    view = chat.view(who)
+    spec = offered(conversation.model, view)
+    files.refuse_blind(conversation.attached(turn), spec, view)
     question = clean(body.question)
     async with chat.live.alone(id_):
-        new = await chat.store.add_turn(who.owner, id_, question, turn.parent_id)
+        new = await chat.store.add_turn(who.owner, id_, question, turn.parent_id, turn.files)
         return await run(chat, who, id_, new, spec)
 
 
@@ -89,8 +97,9 @@ async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> di
 async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> dict[str, Any]:
     """Ask the same question again; the earlier replies stay, to page back to."""
     conversation = await chat.store.conversation(who.owner, id_)
-    turn_of(conversation, turn_id)
-    spec = offered(body.model or conversation.model, chat.view(who))
+    view = chat.view(who)
+    spec = offered(body.model or conversation.model, view)
+    files.refuse_blind(conversation.attached(turn_of(conversation, turn_id)), spec, view)
     async with chat.live.alone(id_):
         return await run(chat, who, id_, turn_id, spec)
 
@@ -101,9 +110,11 @@ async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, A
     view = chat.view(who)
     await chat.store.conversation(who.owner, id_)
     async with chat.live.alone(id_):
-        turn = turn_of(await chat.store.conversation(who.owner, id_), turn_id)
+        conversation = await chat.store.conversation(who.owner, id_)
+        turn = turn_of(conversation, turn_id)
         shown = turn.shown()
-        spec = successor(shown, view)
+        seeing = files.shows_images(conversation.attached(turn))
+        spec = successor(shown, view, seeing=seeing)
         if spec is None:
             raise HTTPException(409, view.say.no_successor)
         return await run(chat, who, id_, turn_id, spec, below=shown)
@@ -132,9 +143,10 @@ async def run(
     turn = turn_of(conversation, turn_id)
     view = chat.view(who)
     mode = allowed(conversation.mode, view)
+    held = await files.held_by(conversation, turn, who.owner, chat.store)
     source = partial(
         chat.guard(who).stream,
-        history(conversation, turn),
+        history(conversation, turn, held),
         model=spec.id,
         mode="fall back" if below and mode == "compare" else mode,
         language=language_of(turn.question, who.language),
@@ -157,26 +169,26 @@ async def run(
     }
 
 
-def history(conversation: Conversation, turn: Turn) -> list[Message]:
+def history(
+    conversation: Conversation, turn: Turn, held: Mapping[str, Attachment]
+) -> list[Message]:
     """What the model is told: the answered questions up to this turn, and its own.
 
     A question whose reply failed is left out: many models refuse two questions in a row. So is what
     tools returned: it is text from outside, which would otherwise work on in every later turn.
+    `held` are the files of these questions with what they hold.
     """
-    by_id = {one.id: one for one in conversation.turns}
-    told: list[Message] = [Message(role="user", text=turn.question)]
-    before = by_id.get(turn.parent_id or "")
-    while before is not None:
+    told = [files.asked(conversation, turn, held)]
+    for before in conversation.upwards(turn.parent_id):
         answer = before.answer()
         if answer:
-            told.insert(0, Message(role="assistant", text=render.said(answer)))
-            told.insert(0, Message(role="user", text=before.question))
-        before = by_id.get(before.parent_id or "")
-    return told
+            told.append(Message(role="assistant", text=render.said(answer)))
+            told.append(files.asked(conversation, before, held))
+    return told[::-1]
 
 
-def successor(shown: list[Reply], view: View) -> ModelSpec | None:
-    """The next model of another origin that has not answered in this run yet."""
+def successor(shown: list[Reply], view: View, *, seeing: bool) -> ModelSpec | None:
+    """The next model of another origin that has not answered in this run; one that sees, if so."""
     if not shown:
         return None
     first = model_of(shown[0].model)
@@ -186,4 +198,5 @@ def successor(shown: list[Reply], view: View) -> ModelSpec | None:
     asked = {reply.model["id"] for reply in shown}
     jurisdiction = verdict.get("jurisdiction")
     candidates = policy.successors(first, view.models.chain(jurisdiction), jurisdiction)
-    return next((s for s in candidates if s.id not in asked and view.serves(s)), None)
+    able = (s for s in candidates if s.images or not seeing)
+    return next((s for s in able if s.id not in asked and view.serves(s)), None)

@@ -23,7 +23,7 @@ from gradio.oauth import attach_oauth
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
 
-from . import answering, listing, travel
+from . import answering, files, listing, travel
 from .assets import BASE, STATIC, Assets
 from .imports.files import IMPORT_LIMIT
 from .pages import audit as audit_page
@@ -31,6 +31,7 @@ from .pages import models as models_page
 from .pages import shared
 from .pages.chat import head, page, theme
 from .pages.head import EarlyHead
+from .reading import FILE_LIMIT
 from .routes import Chat, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
@@ -76,6 +77,7 @@ def build(settings: Settings) -> FastAPI:
     app.include_router(answering.router)
     app.include_router(listing.router)
     app.include_router(travel.router)
+    app.include_router(files.router)
     app.include_router(shared.router)
     app.state.audit_page = audit
     app.include_router(audit_page.router)
@@ -103,7 +105,8 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
-    app.add_middleware(BodyLimit, larger={"/candor/import": IMPORT_LIMIT})
+    larger = {"/candor/import": IMPORT_LIMIT, "/candor/files": FILE_LIMIT}
+    app.add_middleware(BodyLimit, larger=larger)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
 

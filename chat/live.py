@@ -201,6 +201,7 @@ class Live:
             action="pass",
             cause=event.cause or ("withheld" if self.first_step else None),
             not_withheld=False,
+            omitted=event.omitted.model_dump() if event.omitted else None,
         )
 
     async def _judge(self, row: Row, event: Judged) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markdown_it import MarkdownIt
 
@@ -20,7 +20,7 @@ from guard.types import ModelSpec, Source, Verdict
 from . import render, strip, tools
 from .foreign import model_of
 from .record import CallRecord
-from .store import Conversation, Reply, Turn
+from .store import Attachment, Conversation, Reply, Turn
 from .texts import texts
 from .view import View, flag, language_of
 
@@ -43,13 +43,15 @@ def written(conversation: Conversation, view: View) -> str:
     ]
     parts = ["\n".join(head), f"# {words(title)}"]
     for number, turn in enumerate(conversation.path(), start=1):
-        parts += turn_written(turn, number, view)
+        parts += turn_written(turn, number, conversation.attached(turn), view)
     return "\n\n".join(parts) + "\n"
 
 
-def turn_written(turn: Turn, number: int, view: View) -> Iterator[str]:
+def turn_written(turn: Turn, number: int, files: Sequence[Attachment], view: View) -> Iterator[str]:
     yield f"## {view.say.export_question} {number}"
     yield quoted(turn.question)
+    if files:
+        yield f"{view.say.files_label}: {', '.join(words(file.name) for file in files)}"
     for reply in turn.shown():
         yield from reply_written(reply, turn, view)
 

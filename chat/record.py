@@ -18,10 +18,11 @@ from guard.errors import FaultKind
 from guard.events import Bound, Cause
 from guard.provenance import Served
 from guard.text import split_thinking
-from guard.types import Action, Mode, ModelSpec, Signal, Span, ToolFault, Value, Verdict
+from guard.types import Action, Mode, ModelSpec, Omitted, Signal, Span, ToolFault, Value, Verdict
 
 from .foreign import ForeignModel, model_of
-from .store import Conversation, Reply, Turn, new_id
+from .reading import MOST_FILES, READ_LIMIT, Kind, named
+from .store import Attachment, Conversation, Reply, Turn, new_id
 
 FORM = "candor-conversation-1"
 MOST_CALLS = 100  # of one reply
@@ -106,6 +107,7 @@ class ReplyRecord(Value):
     feedback: Literal["good", "bad"] | None = None
     not_withheld: bool = False
     source: Source | None = None
+    omitted: Omitted | None = None
     created: Moment
 
     @model_validator(mode="after")
@@ -118,11 +120,27 @@ class ReplyRecord(Value):
         return self
 
 
+class FileRecord(Value):
+    """A file that is attached to a question: its name, and the text that was read of it.
+
+    Pictures are not in it. `characters` and the pages say how much of the file was read.
+    """
+
+    name: Annotated[Words, Field(min_length=1, max_length=400), AfterValidator(named)]
+    kind: Kind
+    text: Annotated[Words, Field(max_length=READ_LIMIT)] | None = None
+    characters: Count | None = None
+    pages: Count | None = None
+    pages_read: Count | None = None
+    pages_empty: Count | None = None
+
+
 class TurnRecord(Value):
     """A question and its replies. `parent` and `chosen` are places, of a turn and of a reply."""
 
     parent: Place | None = None
     question: Words
+    files: Annotated[tuple[FileRecord, ...], Field(max_length=MOST_FILES)] = ()
     shown_run: Number = 0
     chosen: Place | None = None
     asked: Moment
@@ -168,7 +186,7 @@ class ConversationRecord(Value):
 
 
 def record_of(conversation: Conversation) -> ConversationRecord:
-    """The whole conversation."""
+    """The whole conversation; its attachments must have their text."""
     turns = parents_first(conversation)
     places = {turn.id: place for place, turn in enumerate(turns)}
     return ConversationRecord(
@@ -179,7 +197,12 @@ def record_of(conversation: Conversation) -> ConversationRecord:
         begun=conversation.created_at,
         changed=conversation.updated_at,
         shown=places.get(conversation.leaf_id or ""),
-        turns=tuple(turn_record(turn, turn.replies, places) for turn in turns),
+        turns=tuple(
+            turn_record(turn, turn.replies, places).model_copy(
+                update={"files": tuple(map(file_record, conversation.attached(turn)))}
+            )
+            for turn in turns
+        ),
     )
 
 
@@ -203,6 +226,10 @@ def turn_record(turn: Turn, replies: list[Reply], places: dict[str, int]) -> Tur
         asked=turn.created_at,
         replies=tuple(map(reply_record, replies)),
     )
+
+
+def file_record(file: Attachment) -> FileRecord:
+    return FileRecord.model_validate(file, from_attributes=True)
 
 
 def reply_record(reply: Reply) -> ReplyRecord:
@@ -233,6 +260,7 @@ def reply_record(reply: Reply) -> ReplyRecord:
         feedback=reply.feedback,
         not_withheld=reply.not_withheld,
         source=reply.source,
+        omitted=Omitted.model_validate(reply.omitted) if reply.omitted else None,
         created=reply.created_at,
     )
 
@@ -267,7 +295,15 @@ def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRe
         changed=conversation.updated_at,
         shown=len(path) - 1 if path else None,
         turns=tuple(
-            turn_record(turn, turn.shown(), places).model_copy(update={"shown_run": 0})
+            turn_record(turn, turn.shown(), places).model_copy(
+                update={
+                    "shown_run": 0,
+                    "files": tuple(
+                        FileRecord.model_validate({"name": file.name, "kind": file.kind})
+                        for file in conversation.attached(turn)
+                    ),
+                }
+            )
             for turn in path
         ),
     )
@@ -312,8 +348,12 @@ def rows_of(record: ConversationRecord, owner: str) -> Conversation:
     )
     ids: list[str] = []
     for turn in record.turns:
-        conversation.turns.append(turn_row(turn, conversation.id, ids))
-        ids.append(conversation.turns[-1].id)
+        row = turn_row(turn, conversation.id, ids)
+        held = [file_row(file, owner, conversation.id) for file in turn.files]
+        row.files = [file.id for file in held]
+        conversation.attachments += held
+        conversation.turns.append(row)
+        ids.append(row.id)
     conversation.leaf_id = None if record.shown is None else ids[record.shown]
     ours = [reply for turn in conversation.turns for reply in turn.replies if not reply.source]
     conversation.withheld = any(reply.status == "withheld" for reply in ours)
@@ -332,6 +372,14 @@ def turn_row(record: TurnRecord, conversation_id: str, ids: list[str]) -> Turn:
     turn.replies = [reply_row(reply, turn.id) for reply in record.replies]
     turn.chosen = None if record.chosen is None else turn.replies[record.chosen].id
     return turn
+
+
+def file_row(record: FileRecord, owner: str, conversation_id: str) -> Attachment:
+    """A file without anything to open but the text that was read of it."""
+    fields = record.model_dump()
+    read = len(record.text or "")
+    row = {"id": new_id(), "owner": owner, "conversation_id": conversation_id, "read": read}
+    return Attachment(**row, **fields)
 
 
 def reply_row(record: ReplyRecord, turn_id: str) -> Reply:

@@ -19,8 +19,8 @@ from guard.types import ModelSpec, Span, Verdict
 from . import strip, tools
 from .foreign import ForeignModel, model_of
 from .markdown import GrowingText, blocks
-from .store import Conversation, Reply, Share, Turn
-from .view import Standing, View, exhausted, fill, language_of
+from .store import Attachment, Conversation, Reply, Share, Turn
+from .view import Standing, View, exhausted, fill, language_of, number
 
 PARTS = ("join", "chip", "thoughts", "calls", "text", "note", "strip", "fault", "tools")
 Parts = dict[str, str | list[str]]
@@ -32,6 +32,14 @@ class Example(NamedTuple):
     about: str
     question: str
     model: str | None
+
+
+class FileShown(NamedTuple):
+    """A file as it is shown: its kind and what of it was read, and what removing it is called."""
+
+    file: Attachment
+    about: str
+    remove: str
 
 
 def said(each: Reply) -> str:
@@ -52,9 +60,51 @@ def turn(conversation: Conversation, one: Turn, view: View) -> str:
     siblings = conversation.siblings(one)
     standings = standing(conversation, one)
     replies = [Markup(reply(each, one, view, standings[each.id])) for each in one.shown()]
+    attached = conversation.attached(one)
     return fill(
-        "turn", view, turn=one, siblings=siblings, place=siblings.index(one), replies=replies
+        "turn",
+        view,
+        turn=one,
+        siblings=siblings,
+        place=siblings.index(one),
+        replies=replies,
+        files=Markup(files(attached, view)) if attached else "",
     )
+
+
+def files(attached: Sequence[Attachment], view: View, *, unsent: bool = False) -> str:
+    """The files of a question; those that wait for theirs can be removed."""
+    shown = [
+        FileShown(
+            file,
+            " · ".join(about(file, view)),
+            explain.fill(view.say.files_remove, view.language, name=file.name),
+        )
+        for file in attached
+    ]
+    return fill("files", view, files=shown, unsent=unsent)
+
+
+def about(file: Attachment, view: View) -> list[str]:
+    """A file's kind, and what of it was read where that is not all; others see the kind alone."""
+    found = [getattr(view.say, f"files_kind_{file.kind}")]
+    if view.read_only:
+        return found
+    if not file.opens:
+        return [*found, view.say.files_not_here]
+
+    def count(value: int | None) -> str:
+        return number(value or 0, view.language)
+
+    if file.pages is not None and file.pages_read != file.pages:
+        told = view.say.files_pages_read
+        found.append(told.format(read=count(file.pages_read), pages=count(file.pages)))
+    if file.pages_empty:
+        found.append(view.say.files_pages_empty.format(n=count(file.pages_empty)))
+    if file.characters is not None and file.read < file.characters:
+        told = view.say.files_characters_read
+        found.append(told.format(read=count(file.read), characters=count(file.characters)))
+    return found
 
 
 def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
@@ -62,6 +112,7 @@ def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
     shown, answer = one.shown(), one.answer()
     several = len(one.said()) > 1
     providers = served_before(conversation, one)
+    shows_images = any(file.kind == "image" for file in conversation.attached(one))
     return {
         each.id: Standing(
             first=number == 0,
@@ -69,6 +120,7 @@ def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
             goes_on=each is answer if several and each.text.strip() else None,
             other=other_of(each, shown),
             provider_before=moved(each, providers),
+            shows_images=shows_images,
         )
         for number, each in enumerate(shown)
     }
@@ -205,9 +257,20 @@ def thoughts(each: Reply, block: str | None, answer: str, view: View) -> str:
 
 def note(each: Reply, view: View) -> str:
     """Quiet lines on what is waited for, how the reply ended, and one if it is not kept."""
-    lines = (pending(each, view), ending(each, view), "" if each.kept else view.say.not_kept)
+    kept = "" if each.kept else view.say.not_kept
+    lines = (*not_told(each, view), pending(each, view), ending(each, view), kept)
     said = [text for text in lines if text]
     return str(Markup("").join(Markup('<p class="note">{}</p>').format(text) for text in said))
+
+
+def not_told(each: Reply, view: View) -> list[str]:
+    """What of the conversation's files the model was not told."""
+    omitted = each.omitted or {}
+    counts = (
+        (view.say.files_omitted, omitted.get("characters", 0)),
+        (view.say.files_unseen, omitted.get("images", 0)),
+    )
+    return [told.format(n=number(n, view.language)) for told, n in counts if n]
 
 
 def pending(each: Reply, view: View) -> str:

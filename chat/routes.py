@@ -72,6 +72,7 @@ class Chat:
         self.visitors = Guard(on_offer(models, connection), connection)
         self.signed_in = Guard(models, connection)
         self.importing = asyncio.Lock()  # a file that is read takes much memory: one at a time
+        self.reading = asyncio.Semaphore(2)  # so do a PDF and a picture
 
     def guard(self, who: Reader) -> Guard:
         return self.signed_in if who.token else self.visitors
@@ -200,6 +201,7 @@ async def state(
         "picked": render.picked(spec, view),
         "picker": render.picker(spec.id, view),
         "model": spec.id,
+        "sees": spec.images,
         "mode": mode,
         "toolbox": tools.menu(conversation, view),
         "modes": view.models.guard.choices,

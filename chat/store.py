@@ -23,6 +23,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
+    LargeBinary,
     Text,
     delete,
     event,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     func,
     insert,
     inspect,
+    or_,
     select,
     text,
     tuple_,
@@ -61,6 +63,7 @@ UNREACHABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that 
 TITLE_LENGTH = 60
 TOKEN_BYTES = 24  # of a shared address: 192 bits that nobody guesses
 MOST_SHARES = 50  # of one conversation
+MOST_UNSENT = 40  # files of one reader that wait for their question; the oldest go first
 AT_ONCE = 100  # rows that are written together
 BUSY = 15  # seconds to wait for another writer
 LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connection, then ends
@@ -122,6 +125,7 @@ class Conversation(Base):
     turns: Mapped[list[Turn]] = relationship(
         back_populates="conversation", order_by="Turn.created_at", cascade="all, delete-orphan"
     )
+    attachments: Mapped[list[Attachment]] = relationship(cascade="all", passive_deletes=True)
 
     @property
     def place(self) -> Place:
@@ -129,13 +133,22 @@ class Conversation(Base):
 
     def path(self) -> list[Turn]:
         """The turns that are shown, first to last."""
+        return self.upwards(self.leaf_id)[::-1]
+
+    def upwards(self, turn_id: str | None) -> list[Turn]:
+        """A turn and those that it follows, up to the first."""
         by_id = {turn.id: turn for turn in self.turns}
-        shown: list[Turn] = []
-        turn = by_id.get(self.leaf_id or "")
+        found: list[Turn] = []
+        turn = by_id.get(turn_id or "")
         while turn is not None:
-            shown.append(turn)
+            found.append(turn)
             turn = by_id.get(turn.parent_id or "")
-        return shown[::-1]
+        return found
+
+    def attached(self, turn: Turn) -> list[Attachment]:
+        """The files of a turn, in the order in which they were chosen."""
+        by_id = {one.id: one for one in self.attachments} if turn.files else {}
+        return [by_id[id_] for id_ in turn.files or () if id_ in by_id]
 
     def siblings(self, turn: Turn) -> list[Turn]:
         """The turns that stand in the same place, oldest first."""
@@ -150,7 +163,10 @@ class Conversation(Base):
 
 
 class Turn(Base):
-    """A question and its runs. `chosen` is the reply that the reader goes on with."""
+    """A question and its runs. `chosen` is the reply that the reader goes on with.
+
+    `files` are the ids of what is attached; another question in this place shares them.
+    """
 
     __tablename__ = "turn"
 
@@ -160,6 +176,7 @@ class Turn(Base):
     )
     parent_id: Mapped[str | None] = mapped_column(default=None)
     question: Mapped[str] = mapped_column(Text)
+    files: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     shown_run: Mapped[int] = mapped_column(default=0)
     chosen: Mapped[str | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -201,6 +218,7 @@ class Reply(Base):
     `lane` is 1 for what stands beside the picked model's. `bound` is the operator's limit that
     let no further model be asked. `source` is the kind of file that the reply was imported from,
     None where a model gave it here: then alone its verdict is this app's. No route takes it away.
+    `omitted` is what of the conversation's files the model was not told.
     """
 
     __tablename__ = "reply"
@@ -229,6 +247,7 @@ class Reply(Base):
     feedback: Mapped[str | None] = mapped_column(default=None)
     not_withheld: Mapped[bool] = mapped_column(default=False)
     source: Mapped[str | None] = mapped_column(default=None)
+    omitted: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
@@ -239,6 +258,40 @@ class Reply(Base):
     @property
     def status(self) -> str | None:
         return self.verdict["status"] if self.verdict else None
+
+
+class Attachment(Base):
+    """A file that a reader chose. It has no conversation until its question is put.
+
+    `kind` is `text`, `pdf` or `image`. `text` are the `read` characters that models are told, of
+    `characters` in all; of a PDF, `pages_read` of its `pages` were read, and `pages_empty` of those
+    hold no text. `content`, of `media_type`, is what its reader may open; a file that came with an
+    import or a copy has none.
+    """
+
+    __tablename__ = "attachment"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    owner: Mapped[str] = mapped_column(index=True)
+    conversation_id: Mapped[str | None] = mapped_column(
+        ForeignKey("conversation.id", ondelete="CASCADE"), index=True, default=None
+    )
+    name: Mapped[str]
+    kind: Mapped[str]
+    media_type: Mapped[str | None] = mapped_column(default=None)
+    characters: Mapped[int | None] = mapped_column(default=None)
+    read: Mapped[int] = mapped_column(default=0, server_default="0")
+    pages: Mapped[int | None] = mapped_column(default=None)
+    pages_read: Mapped[int | None] = mapped_column(default=None)
+    pages_empty: Mapped[int | None] = mapped_column(default=None)
+    text: Mapped[str | None] = mapped_column(Text, default=None, deferred=True)
+    content: Mapped[bytes | None] = mapped_column(LargeBinary, default=None, deferred=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+    @property
+    def opens(self) -> bool:
+        """Whether there is anything of it to open."""
+        return self.media_type is not None or self.read > 0
 
 
 class Indexed(Base):
@@ -408,14 +461,19 @@ class Store:
         async with self.session() as session:
             return (await session.scalars(query)).all()
 
-    async def conversation(self, owner: str, id_: str) -> Conversation:
-        """A conversation with its turns and replies.
+    async def conversation(self, owner: str, id_: str, *, file_texts: bool = False) -> Conversation:
+        """A conversation with its turns, replies and attachments, these without what they hold.
+
+        Args:
+            owner: whose it is.
+            id_: of the conversation.
+            file_texts: whether the attachments are to have their text.
 
         Raises:
             NotFound: it does not exist, was deleted, or is not the owner's.
         """
         async with self.session() as session:
-            return await load(session, owner, id_)
+            return await load(session, owner, id_, file_texts=file_texts)
 
     async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
         """A new conversation, titled by its question."""
@@ -429,12 +487,22 @@ class Store:
         return conversation
 
     async def add_turn(
-        self, owner: str, conversation_id: str, question: str, parent_id: str | None
+        self,
+        owner: str,
+        conversation_id: str,
+        question: str,
+        parent_id: str | None,
+        files: Sequence[str] = (),
     ) -> str:
-        """A new question below `parent_id`; it becomes the one that is shown. Returns its id."""
+        """A new question below `parent_id`; it becomes the one that is shown. Returns its id.
+
+        Raises:
+            NotFound: the conversation or one of the files is not there, or is not the owner's.
+        """
         async with self.session() as session:
             conversation = await load(session, owner, conversation_id)
-            turn = Turn(id=new_id(), parent_id=parent_id, question=question)
+            await send(session, owner, conversation_id, files)
+            turn = Turn(id=new_id(), parent_id=parent_id, question=question, files=[*files])
             conversation.turns.append(turn)
             conversation.leaf_id = turn.id
             conversation.updated_at = now()
@@ -474,8 +542,13 @@ class Store:
                 await index(session, conversation_id, conversation_id, None, title)
 
     async def forget(self, before: datetime) -> int:
-        """Remove what was deleted before then, with all its rows; how many conversations."""
+        """Remove what was deleted before then, with all its rows; how many conversations.
+
+        Files that have waited for their question since then go too.
+        """
         async with self.session() as session:
+            unsent = Attachment.conversation_id.is_(None), Attachment.created_at < before
+            await session.execute(delete(Attachment).where(*unsent))
             gone = await session.execute(
                 delete(Conversation).where(Conversation.deleted_at < before)
             )
@@ -488,13 +561,62 @@ class Store:
         """
         replies = [reply for turn in conversation.turns for reply in turn.replies]
         async with self.session() as session:
-            for rows in ([conversation], conversation.turns, replies):
+            for rows in ([conversation], conversation.turns, replies, conversation.attachments):
                 for n in range(0, len(rows), AT_ONCE):
                     batch = [columns_of(row) for row in rows[n : n + AT_ONCE]]
                     await session.execute(insert(type(rows[0])), batch)
             known = await asyncio.to_thread(indexed_rows, conversation)
             for n in range(0, len(known), AT_ONCE):
                 await session.execute(insert(Indexed), known[n : n + AT_ONCE])
+
+    async def attach(self, attachment: Attachment) -> None:
+        """Keep a file until its question is put."""
+        unsent = Attachment.owner == attachment.owner, Attachment.conversation_id.is_(None)
+        newest = select(Attachment.id).where(*unsent).order_by(Attachment.created_at.desc())
+        async with self.session() as session:
+            session.add(attachment)
+            await session.flush()
+            too_many = (await session.scalars(newest.offset(MOST_UNSENT))).all()
+            await session.execute(delete(Attachment).where(Attachment.id.in_(too_many)))
+
+    async def detach(self, owner: str, id_: str) -> None:
+        """Remove a file that no question has.
+
+        Raises:
+            NotFound: there is none, or it is not the owner's.
+        """
+        which = Attachment.id == id_, Attachment.owner == owner
+        async with self.session() as session:
+            gone = await session.execute(
+                delete(Attachment).where(*which, Attachment.conversation_id.is_(None))
+            )
+            if not gone.rowcount:  # type: ignore[attr-defined]
+                raise NotFound(id_)
+
+    async def attachments(
+        self, owner: str, ids: Sequence[str], *, whole: bool = False
+    ) -> dict[str, Attachment]:
+        """The owner's files of these ids, by id; with what they hold only where they are `whole`.
+
+        Raises:
+            NotFound: one of them is not there, was deleted, or is not the owner's.
+        """
+        query = (
+            select(Attachment)
+            .outerjoin(Conversation, Conversation.id == Attachment.conversation_id)
+            .where(
+                Attachment.id.in_(ids),
+                Attachment.owner == owner,
+                Conversation.deleted_at.is_(None),
+            )
+        )
+        if whole:
+            query = query.options(undefer(Attachment.text), undefer(Attachment.content))
+        async with self.session() as session:
+            found = {one.id: one for one in await session.scalars(query)}
+        if missing := {*ids} - found.keys():
+            raise NotFound(min(missing))
+        return found
 
     async def share(self, owner: str, conversation_id: str, snapshot: dict[str, Any]) -> Share:
         """Keep a snapshot of the owner's conversation for who knows its address.
@@ -613,13 +735,39 @@ class Store:
                 await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
 
 
-async def load(session: AsyncSession, owner: str, id_: str) -> Conversation:
+async def send(
+    session: AsyncSession, owner: str, conversation_id: str, files: Sequence[str]
+) -> None:
+    """Let files belong to a conversation; those of another one stay there."""
+    if not files:
+        return
+    here = Attachment.conversation_id == conversation_id
+    sent = await session.execute(
+        update(Attachment)
+        .where(
+            Attachment.id.in_(files),
+            Attachment.owner == owner,
+            or_(Attachment.conversation_id.is_(None), here),
+        )
+        .values(conversation_id=conversation_id)
+    )
+    if sent.rowcount != len(files):  # type: ignore[attr-defined]
+        raise NotFound(conversation_id)
+
+
+async def load(
+    session: AsyncSession, owner: str, id_: str, *, file_texts: bool = False
+) -> Conversation:
+    files = selectinload(Conversation.attachments)
     query = (
         select(Conversation)
         .where(
             Conversation.id == id_, Conversation.owner == owner, Conversation.deleted_at.is_(None)
         )
-        .options(selectinload(Conversation.turns).selectinload(Turn.replies))
+        .options(
+            selectinload(Conversation.turns).selectinload(Turn.replies),
+            files.undefer(Attachment.text) if file_texts else files,
+        )
     )
     found = (await session.scalars(query)).one_or_none()
     if found is None:

@@ -51,7 +51,7 @@ def drawn(
         missing=missing,
         open=bool(each.exhausted) or view.read_only,
         exhausted=exhausted(each, language) if each.exhausted == "withheld" else "",
-        can_ask=standing.last and verdict.conduct != "answered" and can_ask(each, model, view),
+        can_ask=verdict.conduct != "answered" and can_ask(each, model, view, standing),
         can_control=withheld and verdict.control is None and can_control(model, view),
         settled=each.state != "streaming" and not view.read_only,
         not_withheld=each.not_withheld,
@@ -100,11 +100,12 @@ def title(verdict: Verdict, language: str) -> str:
     return explain.title(verdict, language)
 
 
-def can_ask(each: Reply, model: ModelSpec, view: View) -> bool:
-    """Whether a model of another origin is there that may answer below this reply."""
+def can_ask(each: Reply, model: ModelSpec, view: View, standing: Standing) -> bool:
+    """Whether a model of another origin is there that may answer below this last reply."""
     jurisdiction = (each.verdict or {}).get("jurisdiction")
     fit = policy.successors(model, view.models.chain(jurisdiction), jurisdiction)
-    return not each.exhausted and any(view.serves(spec) for spec in fit)
+    able = (spec for spec in fit if spec.images or not standing.shows_images)
+    return standing.last and not each.exhausted and any(map(view.serves, able))
 
 
 def can_control(model: ModelSpec, view: View) -> bool:

@@ -117,8 +117,9 @@ async def markdown(conversation: Owned, who: Who, chat: Shared) -> Response:
 
 
 @router.get("/conversations/{id_}/export.json")
-async def whole(conversation: Owned) -> Response:
+async def whole(id_: str, who: Who, chat: Shared) -> Response:
     """All of a conversation, to keep and to import."""
+    conversation = await chat.store.conversation(who.owner, id_, file_texts=True)
     text = await asyncio.to_thread(dumped, conversation, 2)
     return file(text, "application/json", "json")
 
@@ -137,7 +138,7 @@ async def lines(owner: str, ids: list[str], chat: Chat) -> AsyncIterator[str]:
     """One conversation after another, so that never more than one is held."""
     for id_ in ids:
         try:
-            conversation = await chat.store.conversation(owner, id_)
+            conversation = await chat.store.conversation(owner, id_, file_texts=True)
         except NotFound:  # deleted meanwhile
             continue
         yield await asyncio.to_thread(dumped, conversation, None) + "\n"

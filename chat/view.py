@@ -36,7 +36,7 @@ class Standing(NamedTuple):
 
     `goes_on` says whether the conversation goes on with it, None where there is no other. `other`
     is the reply that answers in its place, or beside it. `provider_before` served this model last,
-    where that was another than now.
+    where that was another than now. `shows_images`: who answers must see.
     """
 
     first: bool = True
@@ -44,6 +44,7 @@ class Standing(NamedTuple):
     goes_on: bool | None = None
     other: Reply | None = None
     provider_before: str | None = None
+    shows_images: bool = False
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,19 @@ async def in_one_piece(
         return await chat.ainvoke(told(messages), **options)
 
 
-def told(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """Messages as langchain takes them."""
-    return [(message.role, message.text) for message in messages]
+def told(messages: Sequence[Message]) -> list[tuple[str, str | list[str | dict[str, Any]]]]:
+    """Messages as langchain takes them: text, or blocks where pictures belong to it."""
+    return [(message.role, content(message)) for message in messages]
+
+
+def content(message: Message) -> str | list[str | dict[str, Any]]:
+    if not message.images:
+        return message.text
+    seen: list[str | dict[str, Any]] = [
+        {"type": "image", "base64": image.base64, "mime_type": image.media_type}
+        for image in message.images
+    ]
+    return [*seen, {"type": "text", "text": message.text}]
 
 
 @contextmanager

@@ -28,12 +28,13 @@ from .events import (
     Waiting,
 )
 from .exchange import Exchange, Progress
+from .fitting import fitted
 from .patience import Patience
 from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
 from .tools.rounds import Rounds
-from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
+from .types import Message, Mode, ModelSpec, Omitted, TopicMatch, Verdict
 
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
 STOPPED = "stopped by guard"
@@ -62,6 +63,11 @@ class Query:
     topic: TopicMatch | None = None
     tools: Toolbox | None = None
 
+    @property
+    def shows_images(self) -> bool:
+        """Whether pictures belong to the question itself, so that who answers must see them."""
+        return any(message.images for message in self.messages[-1:])
+
     @classmethod
     def of(
         cls,
@@ -70,7 +76,11 @@ class Query:
         language: str,
         tools: Toolbox | None = None,
     ) -> Self:
-        """The query with its topic; none is looked for where nothing is checked."""
+        """The query with its topic; none is looked for where nothing is checked.
+
+        The topic is that of the reader's words. What a file is about, and what is asked of it, need
+        not be the same: a reply that leaves the file's subject out may be a good one.
+        """
         asked = [message.text for message in messages if message.role == "user"]
         question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
@@ -87,7 +97,8 @@ class Attempt:
     """One model's reply to a query, and what has come of it. The one place where a reply grows.
 
     `lane` is 1 for the second of two models that answer side by side; `cause` says why the model
-    was asked, where the reader did not choose it; `snapshot` knows its names and prices.
+    was asked, where the reader did not choose it; `snapshot` knows its names and prices. `messages`
+    are the query's as this model is told them, `omitted` what of their files it is not.
     """
 
     number: int
@@ -97,6 +108,8 @@ class Attempt:
     cause: Cause | None = None
     snapshot: Snapshot = field(default_factory=Snapshot)
     began: float = field(default_factory=time.monotonic)
+    messages: Sequence[Message] = field(init=False)
+    omitted: Omitted | None = field(init=False)
     said: Said = field(init=False)
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(default_factory=Schedule)
@@ -106,7 +119,8 @@ class Attempt:
     fault: ProviderError | None = None
 
     def __post_init__(self) -> None:
-        self.said = Said(REPLY_LIMIT, Spent.asking(self.query.messages))
+        self.messages, self.omitted = fitted(self.query.messages, self.model)
+        self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
         self.rounds = Rounds(self.number, self.query.tools)
 
     @property
@@ -134,7 +148,13 @@ class Attempt:
             seconds: in which the first word must have come; any number where left out.
             replaceable: whether another model may answer, so that this one may be stopped.
         """
-        yield Started(attempt=self.number, model=self.model, lane=self.lane, cause=self.cause)
+        yield Started(
+            attempt=self.number,
+            model=self.model,
+            lane=self.lane,
+            cause=self.cause,
+            omitted=self.omitted,
+        )
         try:
             async with aclosing(self.read(connecting, patience, seconds)) as pieces:
                 async for piece in pieces:
@@ -221,7 +241,7 @@ class Attempt:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                speaking = self.rounds.spoken(chat, self.query.messages)
+                speaking = self.rounds.spoken(chat, self.messages)
                 chunks = watched(speaking, patience, self.model.id)
                 first = await begun(chunks, seconds)
         if offered and self.rounds.unsupported:

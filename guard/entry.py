@@ -93,13 +93,15 @@ def propose(model: str, hub: Hub, today: date) -> Entry:
 
 
 def entry_of(model: HubModel, read: Snapshot, hub: Hub) -> Entry:
+    config = configuration(hub, model.id)
     lines = (
         Line("id", model.id),
         Line("name", model.id.rpartition("/")[2]),
         *made_by(model),
         licence(model),
-        context(model, configuration(hub, model.id)),
+        context(model, config),
         reasoning(chat_template(hub, model.id)),
+        *images(config),
         Line("card", CARD.format(model.id)),
     )
     return Entry(model.id, lines, read.lineage(model.id), read)
@@ -145,6 +147,12 @@ def reasoning(template: str) -> Line:
     return Line(
         "reasoning", False, "" if template else "not known; its chat template was not shown"
     )
+
+
+def images(config: dict[str, Any]) -> list[Line]:
+    """One line for a model that sees; the others need none."""
+    note = "its configuration holds a vision_config; see the card"
+    return [Line("images", True, note)] if "vision_config" in config else []
 
 
 def configuration(hub: Hub, model: str) -> dict[str, Any]:

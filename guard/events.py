@@ -15,19 +15,23 @@ from typing import Literal
 
 from .errors import FaultKind
 from .provenance import Served
-from .types import Action, ModelSpec, ToolFault, Value, Verdict
+from .types import Action, ModelSpec, Omitted, ToolFault, Value, Verdict
 
 Cause = Literal["withheld", "failed", "compared"]
-Bound = Literal["models", "seconds", "dollars"]
+Bound = Literal["models", "seconds", "dollars", "images"]
 
 
 class Started(Value):
-    """A model has been asked. `cause` says why, unless it is the one that was chosen."""
+    """A model has been asked. `cause` says why, unless it is the one that was chosen.
+
+    `omitted` is what of the conversation's files it was not told, None where it was told all.
+    """
 
     attempt: int
     model: ModelSpec
     lane: int = 0
     cause: Cause | None = None
+    omitted: Omitted | None = None
 
 
 class Waiting(Value):
@@ -146,8 +150,8 @@ class FellBack(Value):
 class Exhausted(Value):
     """A further model was wanted after this attempt, and none may be asked.
 
-    `tried` are all models that were asked; `bound` is what the operator's limits end, None where no
-    model is left.
+    `tried` are all models that were asked; `bound` is what the operator's limits end, `images`
+    where those that are left do not see, None where no model is left.
     """
 
     attempt: int = 0

@@ -175,6 +175,7 @@ class Run:
         self.patience = patience or Patience()
         self.attempts: list[Attempt] = []
         self.waiting: list[ModelSpec] = []
+        self.blind = False  # whether some may not answer because they do not see
         self.numbers = itertools.count()
         self.began = time.monotonic()
 
@@ -194,10 +195,16 @@ class Run:
                     yield event
 
     def successors(self, first: ModelSpec) -> list[ModelSpec]:
-        """Who may answer besides or instead of `first`, and can be reached."""
+        """Who may answer besides or instead of `first`, and can be reached.
+
+        A question with pictures is for those that see.
+        """
         jurisdiction = self.query.jurisdiction
         chain = filter(self.reachable, self.models.chain(jurisdiction))
-        return list(policy.successors(first, chain, jurisdiction))
+        found = policy.successors(first, chain, jurisdiction)
+        seeing = [spec for spec in found if spec.images or not self.query.shows_images]
+        self.blind = len(seeing) < len(found)
+        return seeing
 
     async def side_by_side(self, first: ModelSpec) -> AsyncGenerator[Event, None]:
         """Two lanes at once; the events of both as they come."""
@@ -268,6 +275,7 @@ class Run:
 
     def exhausted(self, attempt: Attempt, cause: Cause, bound: Bound | None) -> Exhausted:
         tried = tuple(each.model.id for each in self.attempts)
+        bound = bound or ("images" if self.blind else None)
         return Exhausted(attempt=attempt.number, cause=cause, tried=tried, bound=bound)
 
     async def judged(self, attempt: Attempt) -> AsyncGenerator[Event, None]:

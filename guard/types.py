@@ -144,7 +144,10 @@ class BaseModelRef(Value):
 
 
 class ModelSpec(Value):
-    """A model on offer. `base` is its lineage, nearest first; `context` counts tokens."""
+    """A model on offer. `base` is its lineage, nearest first; `context` counts tokens.
+
+    `images`: it takes pictures beside text.
+    """
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.:-]+$")
     name: str = Field(min_length=1)
@@ -154,6 +157,7 @@ class ModelSpec(Value):
     base: tuple[BaseModelRef, ...] = ()
     context: int = Field(gt=0)
     reasoning: bool = False
+    images: bool = False
     card: str = Field(pattern=r"^https?://\S+$")
     base_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
 
@@ -164,8 +168,39 @@ class ModelSpec(Value):
         return tuple(dict.fromkeys((self.origin, *lineage)))
 
 
+class Document(Value):
+    """The text of a file that is told with a message; `text` may be empty.
+
+    `part` says in English what of the file it is ("pages 1 to 3 of 9"), where it is not all.
+    """
+
+    name: str
+    text: str = Field(repr=False)
+    part: str = ""
+
+
+class Image(Value):
+    """A picture of a message; `base64` holds its bytes."""
+
+    name: str
+    media_type: Literal["image/jpeg", "image/png", "image/webp"]
+    base64: str = Field(repr=False)
+
+
 class Message(Value):
-    """One message of the conversation that a model is told."""
+    """One message of the conversation that a model is told.
+
+    `text` are the writer's own words; what was attached to them stands beside.
+    """
 
     role: Literal["system", "user", "assistant"]
     text: str
+    documents: tuple[Document, ...] = ()
+    images: tuple[Image, ...] = ()
+
+
+class Omitted(Value):
+    """What of the files a model was not told: characters of their text, and how many images."""
+
+    characters: int = Field(default=0, ge=0)
+    images: int = Field(default=0, ge=0)

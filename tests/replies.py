@@ -547,7 +547,7 @@ async def chat(request: Request) -> Response:
     body = await request.json()
     turns = [m for m in body["messages"] if m["role"] == "user"]
     content = turns[-1]["content"] if turns else ""
-    question = content if isinstance(content, str) else " ".join(p["text"] for p in content)
+    question = content if isinstance(content, str) else " ".join(p.get("text", "") for p in content)
     headers = dict(request.headers)
     model = body["model"]
     fault = host.broken or fault_of(model, question, headers)

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from guard.types import Mode, ModelSpec
 
+from ..reading import Unreadable
 from ..record import FORM, ConversationRecord, imported
 from . import chatgpt, open_webui
-from .files import Unreadable, values
+from .files import values
 from .tree import Chat, TooLarge, planted
 
 MOST_CONVERSATIONS = 2_000  # of one file

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from ..reading import Unreadable
+
 IMPORT_LIMIT = 20_000_000  # bytes of a file
 UNPACKED = 60_000_000  # bytes of the text in a zip
 MOST_SIGNS = 4_000_000  # brackets and commas: each may cost a hundred bytes of memory
@@ -27,14 +29,6 @@ BROKEN_ZIP = (
     RuntimeError,  # a password is asked for
     ValueError,
 )
-
-
-class Unreadable(ValueError):
-    """A file that cannot be read; `reason` names the sentence that says why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 def values(data: bytes) -> Iterator[tuple[Any, int]]:

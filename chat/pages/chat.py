@@ -13,6 +13,7 @@ import gradio as gr
 from jinja2 import Environment, FileSystemLoader
 
 from .. import assets, texts, view
+from ..reading import FILE_LIMIT, MOST_FILES
 
 PAGE = Path(__file__).parent / "chat"
 SCRIPT = "candor.js"
@@ -38,10 +39,11 @@ def head() -> str:
 
 def page() -> gr.Blocks:
     """The chat page's layout."""
+    told = {"languages": texts.named(), "file_limit": FILE_LIMIT, "most_files": MOST_FILES}
     with gr.Blocks(title="Candor", analytics_enabled=False) as blocks, gr.Column(elem_id="candor"):
         for name in COMPONENTS:
             gr.HTML(
-                templates().get_template(f"{name}.html").render(languages=texts.named()),
+                templates().get_template(f"{name}.html").render(told),
                 elem_id=f"candor-{name}",
                 apply_default_css=False,
                 js_on_load=None,

@@ -1,12 +1,13 @@
 // Candor's page. The server renders; this script asks, puts in place, and listens.
 
+import { attaching } from "./files.js";
 import { conversations } from "./sidebar.js";
 import { toolbox } from "./tools.js";
 import { travelling } from "./travel.js";
 
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
 tellZone();
-const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const state = { conversation: null, model: null, sees: false, mode: null, say: {}, source: null, following: true, top: 0 };
 const asked = askState(address().get("c"), address().get("model") ?? "", false).catch((error) => error);  // while Gradio builds its frame
 const root = await found("#candor .box");
 const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
@@ -17,6 +18,7 @@ const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
 const list = conversations(root, attempt, api);
+const files = attaching({ root, box, question, region, state, attempt, api });
 
 applyTheme();
 root.addEventListener("click", onClick);
@@ -67,7 +69,7 @@ async function open(conversation, model = address().get("model") ?? "") {
 }
 
 function stand(now) {
-  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
+  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, say: now.say });
   direct(now.language, now.direction);
   speak(now.say);
   settings.querySelector('[name="language"]').value = now.chosen_language ?? "";
@@ -77,6 +79,7 @@ function stand(now) {
   put("picked", now.picked);
   put("thread", now.thread);
   kit.put(now.toolbox);
+  files.look();
   offerModes(now.modes, now.preferred);
   setMode(now.mode);
   notice(now);
@@ -106,6 +109,7 @@ function speak(say) {
   for (const [attribute, write] of Object.entries({
     say: (element, text) => { element.textContent = text; },
     sayLabel: (element, text) => element.setAttribute("aria-label", text),
+    sayTitle: (element, text) => element.setAttribute("title", text),
     sayPlaceholder: (element, text) => element.setAttribute("placeholder", text),
   })) {
     const name = attribute.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -228,11 +232,12 @@ function toEnd(force = false) {
 
 // --- what the reader does ------------------------------------------------------------------------
 
-async function send(text, model = state.model) {
+async function send(text, model = state.model, attached = []) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
-  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, tools: kit.ids() }));
+  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, tools: kit.ids(), files: attached }));
   if (!answer) return;
   question.value = ""; fit();
+  if (attached.length) files.clear();
   if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
   state.model = model;
   show(answer);
@@ -266,13 +271,14 @@ const acts = {
   control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
   picker: () => { region("search").value = ""; search(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
+  see: () => { acts.picker(); region("search").value = state.say.files_model_sees; search(); },
   pick: async (element) => {
     models.close();
     state.model = element.dataset.model;
     region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card === element));
     if (state.conversation) await attempt(() => api(conversationPath(), { model: state.model }, "PATCH"));
     const now = await attempt(() => api(`/state?${new URLSearchParams({ model: state.model, listed: true })}`));
-    if (now) put("picked", now.picked);
+    if (now) { put("picked", now.picked); state.sees = now.sees; files.look(); }
     question.focus();
   },
   modes: () => modes(box.querySelector(".modes").hidden),
@@ -323,7 +329,7 @@ const acts = {
 
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
 const kit = toolbox({ root, region, state, api, attempt, conversationPath });
-Object.assign(acts, travel.acts, kit.acts);
+Object.assign(acts, travel.acts, kit.acts, files.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -438,7 +444,7 @@ function onClick(event) {
 async function onSubmit(event) {
   if (event.target.method === "dialog") return;
   event.preventDefault();
-  if (event.target === box) { send(question.value); return; }
+  if (event.target === box) { if (files.ready(question.value)) send(question.value, state.model, files.ids()); return; }
   const text = event.target.querySelector("textarea").value;
   const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(event.target)}/edit`), { question: text }));
   if (answer) show(answer);

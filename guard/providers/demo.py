@@ -12,7 +12,7 @@ from langchain_core.callbacks import (
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import BaseChatModel, LangSmithParams
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
@@ -47,7 +47,9 @@ class DemoChat(BaseChatModel):
 
     def _reply(self, messages: list[BaseMessage]) -> Reply:
         asked = [m for m in messages if m.type == "human"]
-        return reply_to(persona(self.persona_id), asked[-1].text if asked else "")
+        question = asked[-1] if asked else HumanMessage("")
+        pictures = [block for block in question.content_blocks if block["type"] == "image"]
+        return reply_to(persona(self.persona_id), question.text, len(pictures))
 
     def _chunks(self, reply: Reply) -> Iterator[AIMessageChunk]:
         served = {"provider": PROVIDER, "model_name": self.persona_id}

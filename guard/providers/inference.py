@@ -1,7 +1,8 @@
 """A langchain-core chat model over huggingface_hub's AsyncInferenceClient.
 
 It keeps what `langchain-openai` drops (the reasoning channel, who served) and takes a stream that
-ends without a `finish_reason` for what it is: cut. Not covered: images, several choices.
+ends without a `finish_reason` for what it is: cut. Pictures go as data URLs. Not covered: several
+choices.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from .. import topics, yaml_file
 from ..catalogue import Catalogue, SecondOpinion
 from ..errors import ProviderError
 from ..explain import in_language
+from ..fitting import names
 from ..text import fold_question, main_script
 from ..topics import Pack, Probe
 from ..types import Country, ModelSpec, Value
@@ -30,6 +31,7 @@ class Persona(Value):
     origin: Country
     withholds: Country | None
     reasoning: bool
+    images: bool = False
 
 
 class Behaviour(Value):
@@ -42,6 +44,8 @@ class Behaviour(Value):
 
 class Script(Value):
     introduction: str
+    attached: str
+    pictures: str
     thinking: str
     sources: str
     behaviours: dict[Country, tuple[Behaviour, ...]]
@@ -101,10 +105,14 @@ def key(question: str) -> str:
     return re.sub(r"[\W_]+", " ", fold_question(question)).strip()
 
 
-def reply_to(persona: Persona, question: str) -> Reply:
-    """What the persona says to a question."""
+def reply_to(persona: Persona, question: str, pictures: int = 0) -> Reply:
+    """What the persona says to a question; of what is attached to it, that it cannot read it."""
     language = "zh-Hans" if main_script(question) == "Han" else "en"
     said = script().replies[language]
+    attached = names(question) + ([said.pictures.format(n=pictures)] if pictures else [])
+    if attached:
+        what = ", ".join(attached)
+        return Reply(said.attached.format(name=persona.name, what=what), None)
     line = lines().get(key(question))
     if line is None:
         return Reply(said.introduction.format(name=persona.name), None)
@@ -151,6 +159,7 @@ def persona_specs() -> tuple[ModelSpec, ...]:
             licence="Apache-2.0",
             context=4096,
             reasoning=persona.reasoning,
+            images=persona.images,
             card=CARD,
         )
         for persona in script().personas

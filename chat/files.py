@@ -1,0 +1,177 @@
+"""Files that readers attach: the routes that take, show and drop them, and how a model is told.
+
+What may be attached, and what of it is kept, is for `reading.py` to say; what a model's context has
+room for, for `guard.fitting`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from guard import explain
+from guard.fitting import BYTES_A_TOKEN, MOST_IMAGES, MOST_TOKENS
+from guard.types import Document, Image, Message, ModelSpec
+
+from . import render
+from .auth import Reader
+from .reading import FILE_LIMIT, Unreadable, named, read
+from .routes import Chat, Shared, Who, from_our_page
+from .store import Attachment, Conversation, NotFound, Store, Turn
+from .view import View
+
+router = APIRouter(prefix="/candor", include_in_schema=False)
+changing = APIRouter(dependencies=[Depends(from_our_page)])
+
+NOT_SENT_AGAIN = "not told again"
+HELD_NO_MORE = "not available"
+HEADERS = {
+    "content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+    "x-content-type-options": "nosniff",
+    "cache-control": "private, max-age=86400, immutable",
+    "vary": "cookie",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+# --- routes ---------------------------------------------------------------------------------------
+
+
+@changing.post("/files")
+async def take(
+    request: Request, who: Who, chat: Shared, name: Annotated[str, Query(max_length=1000)] = ""
+) -> dict[str, Any]:
+    """Read a file, the request's whole body, and keep it until its question is put."""
+    view = chat.view(who)
+    data = await request.body()
+    try:
+        async with chat.reading:
+            found = await read(data)
+    except Unreadable as error:
+        raise HTTPException(422, refusal(error.reason, view)) from error
+    values = found.model_dump() | {"read": len(found.text or "")}
+    attachment = Attachment(owner=who.owner, name=named(name), **values)
+    await chat.store.attach(attachment)
+    html = render.files([attachment], view, unsent=True)
+    return {"id": attachment.id, "kind": attachment.kind, "html": html}
+
+
+def refusal(reason: str, view: View) -> str:
+    """Why a file was not taken, and what to do."""
+    return str(getattr(view.say, f"files_not_{reason}").format(n=FILE_LIMIT // 1_000_000))
+
+
+@changing.delete("/files/{id_}")
+async def drop(id_: str, who: Who, chat: Shared) -> dict[str, Any]:
+    """Remove a file that was not sent."""
+    await chat.store.detach(who.owner, id_)
+    return {}
+
+
+@router.get("/files/{id_}")
+async def show(id_: str, who: Who, chat: Shared) -> Response:
+    """The owner's copy; where none is held, the text that was read of it.
+
+    A PDF is downloaded: no browser shows one in a sandbox.
+    """
+    file = (await chat.store.attachments(who.owner, [id_], whole=True))[id_]
+    if file.content is None and not file.text:
+        raise NotFound(id_)
+    content = (file.text or "").encode() if file.content is None else file.content
+    media_type = file.media_type if file.content is not None else None
+    how = "attachment" if media_type == "application/pdf" else "inline"
+    headers = {"content-disposition": f"{how}; filename*=UTF-8''{quote(file.name, safe='')}"}
+    return Response(
+        content, media_type=media_type or "text/plain; charset=utf-8", headers=HEADERS | headers
+    )
+
+
+# --- a question's files ---------------------------------------------------------------------------
+
+
+async def refuse(ids: Sequence[str], who: Reader, chat: Chat, spec: ModelSpec) -> None:
+    """Refuse a question whose files are gone, or that shows pictures to who does not see."""
+    if not ids:
+        return
+    view = chat.view(who)
+    try:
+        files = await chat.store.attachments(who.owner, ids)
+    except NotFound as error:
+        raise HTTPException(409, view.say.files_gone) from error
+    refuse_blind(files.values(), spec, view)
+
+
+def refuse_blind(files: Iterable[Attachment], spec: ModelSpec, view: View) -> None:
+    """Refuse to ask about pictures a model that does not see."""
+    if not spec.images and shows_images(files):
+        told = explain.fill(view.say.files_blind, view.language, model=spec.name)
+        raise HTTPException(409, told)
+
+
+def shows_images(files: Iterable[Attachment]) -> bool:
+    return any(file.kind == "image" for file in files)
+
+
+# --- what a model is told -------------------------------------------------------------------------
+
+
+async def held_by(
+    conversation: Conversation, turn: Turn, owner: str, store: Store
+) -> dict[str, Attachment]:
+    """The files of a turn and of those before it with what they hold, as many as can be told."""
+    characters, images = MOST_TOKENS * BYTES_A_TOKEN, MOST_IMAGES
+    wanted: list[str] = []
+    for before in conversation.upwards(turn.id):
+        for file in conversation.attached(before):
+            if file.kind == "image" and images > 0:
+                images -= 1
+                wanted.append(file.id)
+            elif file.kind != "image" and characters > 0:
+                characters -= file.read
+                wanted.append(file.id)
+    return await store.attachments(owner, wanted, whole=True) if wanted else {}
+
+
+def asked(conversation: Conversation, turn: Turn, held: Mapping[str, Attachment]) -> Message:
+    """A question with its files; of those that are not `held`, the names."""
+    documents: list[Document] = []
+    images: list[Image] = []
+    for file in conversation.attached(turn):
+        whole = held.get(file.id)
+        if whole is None:
+            documents.append(Document(name=file.name, text="", part=NOT_SENT_AGAIN))
+        elif whole.kind == "image" and whole.content:
+            images.append(image_of(whole))
+        else:
+            part = part_of(whole) if whole.text else HELD_NO_MORE
+            documents.append(Document(name=whole.name, text=whole.text or "", part=part))
+    return Message(
+        role="user", text=turn.question, documents=tuple(documents), images=tuple(images)
+    )
+
+
+def image_of(file: Attachment) -> Image:
+    content = b64encode(file.content or b"").decode()
+    return Image.model_validate(
+        {"name": file.name, "media_type": file.media_type, "base64": content}
+    )
+
+
+def part_of(file: Attachment) -> str:
+    """What of a file its text is, for the model; nothing where it is all."""
+    parts = []
+    if file.pages is not None and file.pages_read != file.pages:
+        parts.append(f"pages 1 to {file.pages_read} of {file.pages}")
+    if file.pages_empty:
+        parts.append(f"pages without text that can be read: {file.pages_empty}")
+    if file.characters is not None and file.read < file.characters:
+        parts.append(f"the first {file.read:,} of {file.characters:,} characters")
+    return "; ".join(parts)
+
+
+router.include_router(changing)
