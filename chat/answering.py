@@ -8,11 +8,12 @@ from typing import Any
 from fastapi import APIRouter, Depends, HTTPException
 
 from guard import policy
-from guard.types import Message, Mode, ModelSpec
+from guard.types import Message, Mode, ModelSpec, Options
 
 from . import render, sidebar
 from .auth import Reader
 from .foreign import ForeignModel, model_of
+from .personal import options_of
 from .routes import (
     Body,
     Chat,
@@ -128,6 +129,7 @@ async def run(
     turn = turn_of(conversation, turn_id)
     view = chat.view(who)
     mode = allowed(conversation.mode, view)
+    own = await options_of(chat.store, who.owner)
     source = partial(
         chat.guard(who).stream,
         history(conversation, turn),
@@ -135,6 +137,7 @@ async def run(
         mode="fall back" if below and mode == "compare" else mode,
         language=language_of(turn.question, who.language),
         token=who.token,
+        options=lambda asked: own.get(asked.id, Options()),
     )
     number = below[0].run if below else turn.runs
     step = len(below or [])
@@ -148,7 +151,7 @@ async def run(
         "path": [one.id for one in conversation.path()],
         "title": conversation.title,
         "entry": sidebar.listed([conversation], view),
-        "picked": render.picked(spec, view) if not below else None,
+        "picked": render.picked(spec, view, own) if not below else None,
     }
 
 

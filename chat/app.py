@@ -23,7 +23,7 @@ from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
-from . import answering, listing, travel
+from . import answering, listing, preferring, travel, voting
 from .imports.files import IMPORT_LIMIT
 from .pages import audit as audit_page
 from .pages import models as models_page
@@ -72,6 +72,8 @@ def build(settings: Settings) -> FastAPI:
     app.include_router(answering.router)
     app.include_router(listing.router)
     app.include_router(travel.router)
+    app.include_router(preferring.router)
+    app.include_router(voting.router)
     app.include_router(shared.router)
     app.state.audit_page = audit
     app.include_router(audit_page.router)

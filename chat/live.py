@@ -195,6 +195,8 @@ class Live:
             action="pass",
             cause=event.cause or ("withheld" if self.first_step else None),
             not_withheld=False,
+            options=event.options.model_dump(exclude_defaults=True) or None,
+            prompted=bool(event.options.system.strip()),
         )
 
     async def _judge(self, row: Row, event: Judged) -> None:

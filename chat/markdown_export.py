@@ -17,7 +17,7 @@ from guard import explain
 from guard.plain import one_line
 from guard.types import ModelSpec, Source, Verdict
 
-from . import render, strip
+from . import comparison, render, shaping, strip
 from .foreign import model_of
 from .store import Conversation, Reply, Turn
 from .texts import texts
@@ -50,6 +50,19 @@ def turn_written(turn: Turn, number: int, view: View) -> Iterator[str]:
     yield quoted(turn.question)
     for reply in turn.shown():
         yield from reply_written(reply, turn, view)
+    if vote := voted(turn, view):
+        yield vote
+
+
+def voted(turn: Turn, view: View) -> str:
+    """The reader's own vote on two replies side by side."""
+    beside = turn.beside()
+    if beside is None or turn.vote is None:
+        return ""
+    names = [words(name) for name in comparison.Pair(*beside).names]
+    answers = {"first": names[0], "second": names[1]}
+    answers |= {"both": view.say.vote_both, "neither": view.say.vote_neither}
+    return f"*{view.say.vote_title}* {answers[turn.vote]}"
 
 
 def reply_written(reply: Reply, turn: Turn, view: View) -> Iterator[str]:
@@ -63,7 +76,7 @@ def reply_written(reply: Reply, turn: Turn, view: View) -> Iterator[str]:
         happened, _ = explain.fault(reply.fault["kind"], language, model=words(model.name))
         yield f"*{happened}*"
     if reply.verdict:
-        yield from verdict_written(reply, Verdict.model_validate(reply.verdict), language)
+        yield from verdict_written(reply, Verdict.model_validate(reply.verdict), view, language)
 
 
 def byline(reply: Reply, view: View) -> str:
@@ -82,14 +95,15 @@ def byline(reply: Reply, view: View) -> str:
         parts.append(f"{view.say.served_by} {words(reply.served['provider'])}{where}")
     if reply.source:
         parts.append(getattr(view.say, f"import_from_{reply.source.replace('-', '_')}"))
-    return " · ".join(parts)
+    parts.append(shaping.shaped(reply, view))
+    return " · ".join(filter(None, parts))
 
 
 def place(country: str, language: str) -> str:
     return f"{flag(country)} {explain.country(country, language)}"
 
 
-def verdict_written(reply: Reply, verdict: Verdict, language: str) -> Iterator[str]:
+def verdict_written(reply: Reply, verdict: Verdict, view: View, language: str) -> Iterator[str]:
     """What the guard said of a reply; a file's claim of that is quoted as one."""
     if strip.silent(reply, verdict) or (reply.source and verdict.status != "withheld"):
         return
@@ -99,6 +113,8 @@ def verdict_written(reply: Reply, verdict: Verdict, language: str) -> Iterator[s
         yield quoted(verdict.explanation or verdict.conduct)
     else:
         yield f"**◑ {strip.title(verdict, language)}** {words(verdict.explanation)}"
+        if caveat := shaping.caveat(reply, view, language):
+            yield caveat
         if opinion := verdict.opinion:
             yield f"{words(opinion.name)} ({explain.country(opinion.origin, language)}):"
             yield quoted(opinion.reason)

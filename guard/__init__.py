@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from .pipeline import Guard
     from .providers import Connection
-    from .types import Message, ModelSpec, Signal, Span, Verdict
+    from .types import Message, ModelSpec, Options, Signal, Span, Verdict
 
 __version__ = "0.1.0"
 
@@ -53,6 +53,7 @@ __all__ = [
     "Judged",
     "Message",
     "ModelSpec",
+    "Options",
     "ProviderError",
     "Signal",
     "Span",
@@ -74,7 +75,7 @@ PLACES = {
     ),
     "pipeline": ("Guard",),
     "providers": ("Connection",),
-    "types": ("Message", "ModelSpec", "Signal", "Span", "Verdict"),
+    "types": ("Message", "ModelSpec", "Options", "Signal", "Span", "Verdict"),
 }
 MODULES = {name: module for module, names in PLACES.items() for name in names}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from . import matching, policy, provenance, verdict
-from .asking import Said, spoken
+from .asking import Said, instructed, spoken
 from .errors import ProviderError
 from .events import Cause, Delta, Done, Event, Failed, Judged, Started, Thought, Waiting
 from .exchange import Exchange, Progress
@@ -21,7 +21,7 @@ from .patience import Patience
 from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
-from .types import Message, Mode, ModelSpec, TopicMatch, Verdict
+from .types import Message, Mode, ModelSpec, Options, TopicMatch, Verdict
 
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
 STOPPED = "stopped by guard"
@@ -33,24 +33,39 @@ if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a r
     Connect = Callable[[ModelSpec], BaseChatModel]
 
 
+def unset(_: ModelSpec) -> Options:
+    """The options of a reader who has set none."""
+    return Options()
+
+
 @dataclass(frozen=True)
 class Query:
-    """One question, as every model that is asked it is; `messages` end with it."""
+    """One question, as every model that is asked it is; `messages` end with it.
+
+    `options` gives what the reader has set for each model.
+    """
 
     messages: Sequence[Message]
     mode: Mode
     language: str
     question: str = ""
     topic: TopicMatch | None = None
+    options: Callable[[ModelSpec], Options] = unset
 
     @classmethod
-    def of(cls, messages: Sequence[Message], mode: Mode, language: str) -> Self:
+    def of(
+        cls,
+        messages: Sequence[Message],
+        mode: Mode,
+        language: str,
+        options: Callable[[ModelSpec], Options] = unset,
+    ) -> Self:
         """The query with its topic; none is looked for where nothing is checked."""
         asked = [message.text for message in messages if message.role == "user"]
         question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
         topic = matching.match(question, before) if mode != "off" else None
-        return cls(messages, mode, language, question, topic)
+        return cls(messages, mode, language, question, topic, options)
 
     @property
     def jurisdiction(self) -> str | None:
@@ -72,6 +87,8 @@ class Attempt:
     cause: Cause | None = None
     snapshot: Snapshot = field(default_factory=Snapshot)
     began: float = field(default_factory=time.monotonic)
+    options: Options = field(init=False)
+    messages: Sequence[Message] = field(init=False)
     said: Said = field(init=False)
     schedule: Schedule = field(default_factory=Schedule)
     verdict: Verdict | None = None
@@ -80,7 +97,9 @@ class Attempt:
     fault: ProviderError | None = None
 
     def __post_init__(self) -> None:
-        self.said = Said(REPLY_LIMIT, Spent.asking(self.query.messages))
+        self.options = self.query.options(self.model)
+        self.messages = instructed(self.query.messages, self.options)
+        self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
 
     @property
     def said_nothing(self) -> bool:
@@ -107,7 +126,13 @@ class Attempt:
             seconds: in which the first word must have come; any number where left out.
             replaceable: whether another model may answer, so that this one may be stopped.
         """
-        yield Started(attempt=self.number, model=self.model, lane=self.lane, cause=self.cause)
+        yield Started(
+            attempt=self.number,
+            model=self.model,
+            lane=self.lane,
+            cause=self.cause,
+            options=self.options,
+        )
         try:
             async with aclosing(self.read(connecting, patience, seconds)) as pieces:
                 async for piece in pieces:
@@ -120,7 +145,7 @@ class Attempt:
                         self.said.finish_reason = STOPPED
                         break
         except ProviderError as error:
-            self.fault = error
+            self.fault = self.explained(error)
             self.said.finish_reason = self.said.finish_reason or "cut"
         took = round(time.monotonic() - self.began, 3)
         if self.fault is None and self.said_nothing and self.query.topic is None:
@@ -129,6 +154,12 @@ class Attempt:
         if not looked and (self.said.text or self.fault is None):
             yield self.look(final=True)
         yield self.failed(self.fault) if self.fault else self.done(took)
+
+    def explained(self, error: ProviderError) -> ProviderError:
+        """A refused request that carried the reader's own settings is most likely due to them."""
+        if error.kind == "rejected" and self.options != Options():
+            return ProviderError("own_settings", str(error))
+        return error
 
     def done(self, seconds: float) -> Done:
         return Done(
@@ -160,7 +191,9 @@ class Attempt:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                chunks = watched(chat, self.query.messages, patience, self.model.id)
+                chunks = watched(
+                    chat, self.messages, patience, self.model.id, **self.options.parameters
+                )
                 first = await begun(chunks, seconds)
         async with aclosing(chunks):
             for event in self.take(first):
@@ -241,9 +274,13 @@ async def begun(
 
 
 async def watched(
-    chat: BaseChatModel, messages: Sequence[Message], patience: Patience, name: str
+    chat: BaseChatModel,
+    messages: Sequence[Message],
+    patience: Patience,
+    name: str,
+    **parameters: float,
 ) -> AsyncGenerator[AIMessageChunk, None]:
     """The chunks of a reply; how the request to the host of `name` ends is counted."""
-    async with patience.through(name), aclosing(spoken(chat, messages)) as chunks:
+    async with patience.through(name), aclosing(spoken(chat, messages, **parameters)) as chunks:
         async for chunk in chunks:
             yield chunk

@@ -14,19 +14,23 @@ from typing import Literal
 
 from .errors import FaultKind
 from .provenance import Served
-from .types import Action, ModelSpec, Value, Verdict
+from .types import Action, ModelSpec, Options, Value, Verdict
 
 Cause = Literal["withheld", "failed", "compared"]
 Bound = Literal["models", "seconds", "dollars"]
 
 
 class Started(Value):
-    """A model has been asked. `cause` says why, unless it is the one that was chosen."""
+    """A model has been asked, with `options` of the reader's.
+
+    `cause` says why, unless it is the one that was chosen.
+    """
 
     attempt: int
     model: ModelSpec
     lane: int = 0
     cause: Cause | None = None
+    options: Options = Options()
 
 
 class Waiting(Value):

@@ -10,8 +10,9 @@ const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
 const { travelling } = await import(`./travel.js${new URL(import.meta.url).search}`);  // one version for both
-const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const state = { conversation: null, model: null, preferred: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
+const { setting } = await import(`./settings.js${new URL(import.meta.url).search}`);
 const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
 const list = conversations(root, attempt, api);
 
@@ -23,7 +24,6 @@ question.addEventListener("input", fit);
 question.addEventListener("keydown", onEnter);
 region("search").addEventListener("input", search);
 models.addEventListener("keydown", walkCards);
-settings.addEventListener("change", (event) => prefer[event.target.name]?.(event.target.value));
 box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
 document.addEventListener("keydown", onShortcut);
@@ -59,8 +59,9 @@ async function open(conversation, model = address().get("model") ?? "") {
   const query = new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed: list.shown() });
   const now = await attempt(() => api(`/state?${query}`));
   if (!now) return;
-  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
+  Object.assign(state, { conversation: now.conversation, model: now.model, preferred: now.default_model, say: now.say });
   direct(now.language, now.direction);
+  if (now.theme) applyTheme(now.theme);
   speak(now.say);
   settings.querySelector('[name="language"]').value = now.chosen_language ?? "";
   list.put(now.sidebar);
@@ -240,7 +241,7 @@ function show(answer) {
 }
 
 const acts = {
-  new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.model); },
+  new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.preferred ? "" : state.model); },
   open: async (element) => {
     history.pushState({}, "", element.href);
     drawer(false);
@@ -248,12 +249,15 @@ const acts = {
     await lead(element.dataset);
   },
   menu: () => drawer(!root.classList.contains("drawer")),
-  theme: () => applyTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
-  settings: () => settings.showModal(),
+  theme: () => {
+    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    applyTheme(theme);
+    return attempt(() => api("/preferences", { theme }, "PATCH"));
+  },
   choose: (element) => page(element, { reply: element.closest("[data-reply]").dataset.reply }, "choose"),
   control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
-  picker: () => { region("search").value = ""; search(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
+  picker: () => { region("search").value = ""; search(); own.offer(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
   pick: async (element) => {
     models.close();
     state.model = element.dataset.model;
@@ -276,6 +280,7 @@ const acts = {
   another: (element) => ask(element, "another", {}),
   run: (element) => page(element, { run: Number(element.dataset.run) }),
   turn: (element) => page(element, { turn: element.dataset.to }),
+  vote: (element) => vote(element),
   good: (element) => rate(element, { feedback: element.getAttribute("aria-pressed") === "true" ? null : "good" }),
   bad: (element) => rate(element, { feedback: element.getAttribute("aria-pressed") === "true" ? null : "bad" }),
   "not-withheld": (element) => rate(element, { not_withheld: true }),
@@ -311,6 +316,8 @@ const acts = {
 
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
 Object.assign(acts, travel.acts);
+const own = setting({ root, region, state, api, attempt, put, open, setMode, applyTheme });
+Object.assign(acts, own.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -341,6 +348,16 @@ async function rate(element, body) {
   const turn = turnOf(element);
   const answer = await attempt(() => api(conversationPath(`/replies/${reply}/rate`), body));
   if (answer) renew(turn, answer.thread);
+}
+
+async function vote(element) {
+  const turn = turnOf(element);
+  const taken = element.getAttribute("aria-pressed") === "true";
+  const run = Number(element.closest(".vote").dataset.run);
+  const answer = await attempt(() => api(conversationPath(`/turns/${turn}/vote`), { run, vote: taken ? null : element.dataset.vote }));
+  if (!answer) return;
+  renew(turn, answer.thread);
+  root.querySelector(`[data-turn="${turn}"] [data-vote="${element.dataset.vote}"]`)?.focus();
 }
 
 function renew(turn, thread) {
@@ -414,7 +431,7 @@ function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
   if (!event.target.closest(".travels")) travel.menu(false);
   if (event.target === models || event.target === settings) { event.target.close(); return; }
-  if (root.classList.contains("drawer") && !event.target.closest("nav, .toast")) { event.preventDefault(); drawer(false); return; }
+  if (root.classList.contains("drawer") && !event.target.closest("nav, .toast, dialog")) { event.preventDefault(); drawer(false); return; }
   const element = event.target.closest("[data-act]");
   if (!element) return;
   if (element.tagName === "A") { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); }
@@ -478,18 +495,6 @@ function offerModes(offered, preferred) {
   settings.querySelector(".fixed").hidden = !fixed;
 }
 
-const prefer = {
-  preferred: async (mode) => {
-    const answer = await attempt(() => api("/preferences", { mode }, "PATCH"));
-    if (answer && !state.conversation) setMode(answer.preferred);
-  },
-  language: async (language) => {
-    const answer = await attempt(() => api("/preferences", { language: language || null }, "PATCH"));
-    if (answer) await open(state.conversation, state.model);
-  },
-  theme: applyTheme,
-};
-
 function search() {
   const words = region("search").value.toLowerCase().split(/\s+/);
   let any = false;
@@ -536,10 +541,11 @@ function tellZone() {
   document.cookie = `candor_zone=${zone}; path=/; max-age=31536000; ${framed}`;
 }
 
-// Light, dark, or "" for what the system is set to.
-function applyTheme(theme = localStorage.getItem("candor-theme") ?? "") {
-  if (theme) localStorage.setItem("candor-theme", theme); else localStorage.removeItem("candor-theme");
-  document.documentElement.dataset.theme = theme || (inTheDark.matches ? "dark" : "light");
+// Light, dark, or as the system is set; the browser's own copy shows it before the state is there.
+function applyTheme(theme = localStorage.getItem("candor-theme") ?? "system") {
+  const system = theme === "system";
+  if (system) localStorage.removeItem("candor-theme"); else localStorage.setItem("candor-theme", theme);
+  document.documentElement.dataset.theme = system ? (inTheDark.matches ? "dark" : "light") : theme;
   settings.querySelector('[name="theme"]').value = theme;
 }
 

@@ -28,6 +28,7 @@ NAMES = [
     "Judged",
     "Message",
     "ModelSpec",
+    "Options",
     "ProviderError",
     "Signal",
     "Span",
