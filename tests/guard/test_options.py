@@ -1,4 +1,4 @@
-"""A reader's own options for each model, over a real socket: what is sent, to whom, what is told."""
+"""A reader's own options for each model, over a real socket: what is sent, and what is told."""
 
 from __future__ import annotations
 
