@@ -10,11 +10,12 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import Field
 
 from guard import policy
-from guard.types import Message, Mode, ModelSpec
+from guard.types import Message, Mode, ModelSpec, Options
 
 from . import files, render, sidebar, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
+from .personal import options_of
 from .reading import MOST_FILES
 from .routes import (
     MOST_TOOLS,
@@ -144,6 +145,7 @@ async def run(
     view = chat.view(who)
     mode = allowed(conversation.mode, view)
     held = await files.held_by(conversation, turn, who.owner, chat.store)
+    own = await options_of(chat.store, who.owner)
     source = partial(
         chat.guard(who).stream,
         history(conversation, turn, held),
@@ -152,6 +154,7 @@ async def run(
         language=language_of(turn.question, who.language),
         token=who.token,
         tools=chat.tools.toolbox(conversation.tools or ()),
+        options=lambda asked: own.get(asked.id, Options()),
     )
     number = below[0].run if below else turn.runs
     step = len(below or [])
@@ -165,7 +168,7 @@ async def run(
         "path": [one.id for one in conversation.path()],
         "title": conversation.title,
         "entry": sidebar.listed([conversation], view),
-        "picked": render.picked(spec, view) if not below else None,
+        "picked": render.picked(spec, view, own) if not below else None,
     }
 
 

@@ -23,7 +23,7 @@ from gradio.oauth import attach_oauth
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
 
-from . import answering, files, listing, travel
+from . import answering, files, listing, preferring, travel, voting
 from .assets import BASE, STATIC, Assets
 from .imports.files import IMPORT_LIMIT
 from .pages import audit as audit_page
@@ -78,6 +78,8 @@ def build(settings: Settings) -> FastAPI:
     app.include_router(listing.router)
     app.include_router(travel.router)
     app.include_router(files.router)
+    app.include_router(preferring.router)
+    app.include_router(voting.router)
     app.include_router(shared.router)
     app.state.audit_page = audit
     app.include_router(audit_page.router)

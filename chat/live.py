@@ -202,6 +202,8 @@ class Live:
             cause=event.cause or ("withheld" if self.first_step else None),
             not_withheld=False,
             omitted=event.omitted.model_dump() if event.omitted else None,
+            options=event.options.model_dump(exclude_defaults=True) or None,
+            prompted=bool(event.options.system.strip()),
         )
 
     async def _judge(self, row: Row, event: Judged) -> None:

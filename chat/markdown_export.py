@@ -17,7 +17,7 @@ from guard import explain
 from guard.plain import one_line
 from guard.types import ModelSpec, Source, Verdict
 
-from . import render, strip, tools
+from . import comparison, render, shaping, strip, tools
 from .foreign import model_of
 from .record import CallRecord
 from .store import Attachment, Conversation, Reply, Turn
@@ -54,6 +54,19 @@ def turn_written(turn: Turn, number: int, files: Sequence[Attachment], view: Vie
         yield f"{view.say.files_label}: {', '.join(words(file.name) for file in files)}"
     for reply in turn.shown():
         yield from reply_written(reply, turn, view)
+    if vote := voted(turn, view):
+        yield vote
+
+
+def voted(turn: Turn, view: View) -> str:
+    """The reader's own vote on two replies side by side."""
+    beside = turn.beside()
+    if beside is None or turn.vote is None:
+        return ""
+    names = [words(name) for name in comparison.Pair(*beside).names]
+    answers = {"first": names[0], "second": names[1]}
+    answers |= {"both": view.say.vote_both, "neither": view.say.vote_neither}
+    return f"*{view.say.vote_title}* {answers[turn.vote]}"
 
 
 def reply_written(reply: Reply, turn: Turn, view: View) -> Iterator[str]:
@@ -69,7 +82,7 @@ def reply_written(reply: Reply, turn: Turn, view: View) -> Iterator[str]:
         happened, _ = explain.fault(reply.fault["kind"], language, model=words(model.name))
         yield f"*{happened}*"
     if reply.verdict:
-        yield from verdict_written(reply, Verdict.model_validate(reply.verdict), language)
+        yield from verdict_written(reply, Verdict.model_validate(reply.verdict), view, language)
 
 
 def call_written(call: CallRecord, reply: Reply, view: View) -> Iterator[str]:
@@ -105,14 +118,15 @@ def byline(reply: Reply, view: View) -> str:
         parts.append(f"{view.say.served_by} {words(reply.served['provider'])}{where}")
     if reply.source:
         parts.append(getattr(view.say, f"import_from_{reply.source.replace('-', '_')}"))
-    return " · ".join(parts)
+    parts.append(shaping.shaped(reply, view))
+    return " · ".join(filter(None, parts))
 
 
 def place(country: str, language: str) -> str:
     return f"{flag(country)} {explain.country(country, language)}"
 
 
-def verdict_written(reply: Reply, verdict: Verdict, language: str) -> Iterator[str]:
+def verdict_written(reply: Reply, verdict: Verdict, view: View, language: str) -> Iterator[str]:
     """What the guard said of a reply; a file's claim of that is quoted as one."""
     if strip.silent(reply, verdict) or (reply.source and verdict.status != "withheld"):
         return
@@ -122,6 +136,8 @@ def verdict_written(reply: Reply, verdict: Verdict, language: str) -> Iterator[s
         yield quoted(verdict.explanation or verdict.conduct)
     else:
         yield f"**◑ {strip.title(verdict, language)}** {words(verdict.explanation)}"
+        if caveat := shaping.caveat(reply, view, language):
+            yield caveat
         if opinion := verdict.opinion:
             yield f"{words(opinion.name)} ({explain.country(opinion.origin, language)}):"
             yield quoted(opinion.reason)

@@ -18,11 +18,22 @@ from guard.errors import FaultKind
 from guard.events import Bound, Cause
 from guard.provenance import Served
 from guard.text import split_thinking
-from guard.types import Action, Mode, ModelSpec, Omitted, Signal, Span, ToolFault, Value, Verdict
+from guard.types import (
+    Action,
+    Mode,
+    ModelSpec,
+    Omitted,
+    Options,
+    Signal,
+    Span,
+    ToolFault,
+    Value,
+    Verdict,
+)
 
 from .foreign import ForeignModel, model_of
 from .reading import MOST_FILES, READ_LIMIT, Kind, named
-from .store import Attachment, Conversation, Reply, Turn, new_id
+from .store import Attachment, Conversation, Reply, Turn, Vote, new_id
 
 FORM = "candor-conversation-1"
 MOST_CALLS = 100  # of one reply
@@ -37,6 +48,10 @@ def tame(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def tame_each(value: Any) -> Any:
+    return {key: tame(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def in_utc(moment: datetime) -> datetime:
@@ -83,6 +98,8 @@ class ReplyRecord(Value):
 
     `run`: a retry is the next run; `step`: a fallback is the next step of its run; `lane` is 1 for
     what stands beside the picked model's. `source`: the file that the reply was imported from.
+    `options`: what the reader had set for the model; `prompted`: with a system prompt of their own,
+    whose words are not in what is shared.
     """
 
     run: Number
@@ -108,6 +125,8 @@ class ReplyRecord(Value):
     not_withheld: bool = False
     source: Source | None = None
     omitted: Omitted | None = None
+    options: Annotated[Options | None, BeforeValidator(tame_each)] = None
+    prompted: bool = False
     created: Moment
 
     @model_validator(mode="after")
@@ -136,13 +155,17 @@ class FileRecord(Value):
 
 
 class TurnRecord(Value):
-    """A question and its replies. `parent` and `chosen` are places, of a turn and of a reply."""
+    """A question and its replies. `parent` and `chosen` are places, of a turn and of a reply.
+
+    `votes` say by run which of two replies side by side is the better one to the reader.
+    """
 
     parent: Place | None = None
     question: Words
     files: Annotated[tuple[FileRecord, ...], Field(max_length=MOST_FILES)] = ()
     shown_run: Number = 0
     chosen: Place | None = None
+    votes: dict[Number, Vote] = {}
     asked: Moment
     replies: tuple[ReplyRecord, ...] = ()
 
@@ -223,6 +246,7 @@ def turn_record(turn: Turn, replies: list[Reply], places: dict[str, int]) -> Tur
         question=turn.question,
         shown_run=turn.shown_run,
         chosen=ids.index(turn.chosen) if turn.chosen in ids else None,
+        votes=turn.votes or {},
         asked=turn.created_at,
         replies=tuple(map(reply_record, replies)),
     )
@@ -261,6 +285,8 @@ def reply_record(reply: Reply) -> ReplyRecord:
         not_withheld=reply.not_withheld,
         source=reply.source,
         omitted=Omitted.model_validate(reply.omitted) if reply.omitted else None,
+        options=reply.options,
+        prompted=reply.prompted,
         created=reply.created_at,
     )
 
@@ -281,8 +307,10 @@ def without_address(model: Model) -> Model:
 def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRecord:
     """What is shown of a conversation now, one turn below the other, with every verdict.
 
-    A reader's own marks stay with them: neither their ratings nor that they held a reply for not
-    withheld, so that nobody shares a withheld reply without what the guard said of it.
+    A reader's own marks stay with them: neither their ratings and votes nor that they held a reply
+    for not withheld, so that nobody shares a withheld reply without what the guard said of it. That
+    a system prompt of theirs was in force is told, since it may be why a reply withholds; its words
+    may be private, and nothing that is shown holds them, so they are left out.
     """
     path = conversation.path()
     places = {turn.id: place for place, turn in enumerate(path)}
@@ -298,6 +326,7 @@ def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRe
             turn_record(turn, turn.shown(), places).model_copy(
                 update={
                     "shown_run": 0,
+                    "votes": {},
                     "files": tuple(
                         FileRecord.model_validate({"name": file.name, "kind": file.kind})
                         for file in conversation.attached(turn)
@@ -307,10 +336,15 @@ def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRe
             for turn in path
         ),
     )
-    public = whole.with_replies(
-        lambda reply: reply.model_copy(update={"run": 0, "feedback": None, "not_withheld": False})
-    )
+    public = whole.with_replies(without_own_marks)
     return public if thoughts else public.with_replies(without_thoughts)
+
+
+def without_own_marks(reply: ReplyRecord) -> ReplyRecord:
+    """A reply as one that nobody has rated, and without the words of a system prompt."""
+    options = reply.options.model_copy(update={"system": ""}) if reply.options else None
+    own = {"run": 0, "feedback": None, "not_withheld": False, "options": options}
+    return reply.model_copy(update=own)
 
 
 def without_thoughts(reply: ReplyRecord) -> ReplyRecord:
@@ -368,6 +402,7 @@ def turn_row(record: TurnRecord, conversation_id: str, ids: list[str]) -> Turn:
         question=record.question,
         shown_run=record.shown_run,
         created_at=record.asked,
+        votes={str(run): vote for run, vote in record.votes.items()},
     )
     turn.replies = [reply_row(reply, turn.id) for reply in record.replies]
     turn.chosen = None if record.chosen is None else turn.replies[record.chosen].id

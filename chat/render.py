@@ -6,7 +6,7 @@ Templates escape all they are given. The one HTML that goes through unescaped is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -14,9 +14,9 @@ from markupsafe import Markup
 from guard import explain
 from guard.providers.connect import is_demo
 from guard.text import split_thinking
-from guard.types import ModelSpec, Span, Verdict
+from guard.types import ModelSpec, Options, Span, Verdict
 
-from . import strip, tools
+from . import comparison, shaping, strip, tools
 from .foreign import ForeignModel, model_of
 from .markdown import GrowingText, blocks
 from .store import Attachment, Conversation, Reply, Share, Turn
@@ -69,6 +69,7 @@ def turn(conversation: Conversation, one: Turn, view: View) -> str:
         place=siblings.index(one),
         replies=replies,
         files=Markup(files(attached, view)) if attached else "",
+        comparison=Markup(comparison.drawn(one, view)),
     )
 
 
@@ -118,23 +119,11 @@ def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
             first=number == 0,
             last=each is shown[-1],
             goes_on=each is answer if several and each.text.strip() else None,
-            other=other_of(each, shown),
             provider_before=moved(each, providers),
             shows_images=shows_images,
         )
         for number, each in enumerate(shown)
     }
-
-
-def other_of(each: Reply, shown: Sequence[Reply]) -> Reply | None:
-    """The finished reply that may hold what this one leaves out: the one beside it, or the answer.
-
-    A reply that withholds nothing is only held against the one beside it.
-    """
-    done = [r for r in shown if r is not each and r.text.strip() and r.state == "done"]
-    beside = [r for r in done if r.lane != each.lane]
-    answers = [r for r in done if r.status == "clean" and each.status == "withheld"]
-    return next(reversed(beside or answers), None)
 
 
 def served_before(conversation: Conversation, one: Turn) -> dict[str, str]:
@@ -240,7 +229,7 @@ def chip(each: Reply, model: ModelSpec | ForeignModel, view: View, standing: Sta
     foreign = isinstance(model, ForeignModel)
     demo = isinstance(model, ModelSpec) and is_demo(model)
     told = {"model": model, "standing": standing, "is_demo": demo, "foreign": foreign}
-    return fill("chip", view, reply=each, **told)
+    return fill("chip", view, reply=each, shaped=shaping.shaped(each, view), **told)
 
 
 def thoughts(each: Reply, block: str | None, answer: str, view: View) -> str:
@@ -318,8 +307,14 @@ def shares(found: Sequence[Share], view: View) -> str:
     return fill("shares", view, shares=found)
 
 
-def picker(current: str, view: View) -> str:
-    """A card for each model: those that answer first."""
+def picker(current: str, view: View, own: Mapping[str, Options], preferred: str | None) -> str:
+    """A card for each model: those that answer first.
+
+    Args:
+        current: the id of the model that is picked.
+        own: what the reader has set, by model.
+        preferred: the reader's own default.
+    """
     models = sorted(view.models.models, key=lambda spec: not view.serves(spec))
     return fill(
         "picker",
@@ -327,10 +322,30 @@ def picker(current: str, view: View) -> str:
         models=models,
         current=current,
         default=view.models.default,
+        preferred=preferred,
+        own=own,
         served=view.serves,
     )
 
 
-def picked(model: ModelSpec, view: View) -> str:
-    """The model that is chosen, on the picker's button."""
-    return fill("picked", view, model=model)
+def picked(model: ModelSpec, view: View, own: Mapping[str, Options]) -> str:
+    """The model that is chosen, on the picker's button, marked where a system prompt is set."""
+    prompted = model.id in own and bool(own[model.id].system)
+    return fill("picked", view, model=model, prompted=prompted)
+
+
+def default_models(preferred: str | None, view: View) -> str:
+    """The choices for new conversations; a model that is gone stays until another is chosen."""
+    served = [model for model in view.models.models if view.serves(model)]
+    gone = preferred if preferred not in {None, *(model.id for model in served)} else None
+    default = view.models.get(view.models.default)
+    choices = {"models": served, "gone": gone, "preferred": preferred, "default": default}
+    return fill("default_models", view, **choices)
+
+
+def settable_models(own: Mapping[str, Options], view: View) -> str:
+    """The models for which the reader may set something, and those for which they have."""
+    served = [model for model in view.models.models if view.serves(model)]
+    gone = sorted(own.keys() - {model.id for model in served})
+    scripted = {model.id for model in served if is_demo(model)}
+    return fill("settable_models", view, models=served, own=own, gone=gone, scripted=scripted)

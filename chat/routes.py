@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from guard.catalogue import Catalogue
 from guard.errors import ProviderError, UnknownModel
@@ -27,10 +27,11 @@ from guard.tools.toolbox import ToolServers
 from guard.types import Mode, ModelSpec, Verdict
 from guard.verdict import retold
 
-from . import render, sidebar, texts, tools
+from . import render, shaping, sidebar, texts, tools
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
 from .live import LiveReplies
+from .personal import options_of
 from .store import Conversation, NotFound, Preferences, Store, now, reply_of, turn_of
 from .stream import Watcher, watch
 from .titles import Titles
@@ -98,30 +99,6 @@ class Show(Body):
 
 class Choose(Body):
     reply: str
-
-
-def of_the_page(language: str) -> str:
-    if language not in texts.languages():
-        raise ValueError(f"the page speaks {', '.join(texts.languages())}")
-    return language
-
-
-class Prefer(Body):
-    """What the reader sets, and no more than that is kept.
-
-    `mode` is what the guard does in new conversations; `language` is of the page, None for the
-    browser's.
-    """
-
-    mode: Mode | None = None
-    language: Annotated[str, AfterValidator(of_the_page)] | None = None
-
-    @field_validator("mode")
-    @classmethod
-    def is_a_mode(cls, mode: Mode | None) -> Mode:
-        if mode is None:
-            raise ValueError("is a mode of the guard's")
-        return mode
 
 
 class Rate(Body):
@@ -193,15 +170,19 @@ async def state(
             conversation = await chat.store.conversation(who.owner, c)
         except NotFound:
             missing = True
-    spec, unknown = chosen(conversation.model if conversation else model, view)
+    wanted = conversation.model if conversation else model or preferences.model or ""
+    spec, unknown = chosen(wanted, view)
+    own = await options_of(chat.store, who.owner)
     mode = allowed(conversation.mode if conversation else preferences.mode, view)
     return {
         "sidebar": None if listed else await first_page(chat, who, view),
         "thread": await drawn(render.thread, conversation, view, examples(view)),
-        "picked": render.picked(spec, view),
-        "picker": render.picker(spec.id, view),
+        "picked": render.picked(spec, view, own),
+        "picker": render.picker(spec.id, view, own, preferences.model),
         "model": spec.id,
         "sees": spec.images,
+        "default_model": preferences.model,
+        "shaped": [*own],
         "mode": mode,
         "toolbox": tools.menu(conversation, view),
         "modes": view.models.guard.choices,
@@ -209,6 +190,7 @@ async def state(
         "language": view.language,
         "direction": direction(view.language),
         "chosen_language": preferences.language,
+        "theme": preferences.theme,
         "conversation": conversation.id if conversation else None,
         "title": conversation.title if conversation else None,
         "running": bool(conversation and chat.live.get(conversation.id)),
@@ -279,21 +261,6 @@ async def choose(id_: str, turn_id: str, body: Choose, who: Who, chat: Shared) -
     return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
 
 
-@changing.patch("/preferences")
-async def prefer(
-    body: Prefer, who: Who, chat: Shared, request: Request, response: Response
-) -> dict[str, Any]:
-    """Keep what the reader prefers; what they ask for next is in the language they chose."""
-    values = body.model_dump(exclude_unset=True)
-    if body.mode:
-        refuse_mode(body.mode, chat.view(who))
-    if values:
-        await chat.store.prefer(who.owner, **values)
-    if "language" in values:
-        speaking(who, request, response, body.language)
-    return {"preferred": body.mode} if body.mode else {}
-
-
 @router.get("/conversations/{id_}/replies/{reply_id}")
 async def reply(
     reply_id: str, conversation: Annotated[Conversation, Depends(owned)]
@@ -319,7 +286,13 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
     turn, asked = reply_of(await chat.store.conversation(who.owner, id_), reply_id)
     view = chat.view(who)
     verdict = Verdict.model_validate(asked.verdict) if asked.verdict else None
-    if asked.source or verdict is None or verdict.topic is None or control_is_off(view):
+    if (
+        asked.source
+        or verdict is None
+        or verdict.topic is None
+        or control_is_off(view)
+        or shaping.words_unknown(asked)
+    ):
         raise HTTPException(409, view.say.failed_request)
     language = language_of(turn.question, who.language)
     model = offered(asked.model["id"], view)
@@ -330,6 +303,7 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
             model=model.id,
             language=language,
             token=who.token,
+            options=shaping.options_of(asked),
         )
     except ProviderError as error:
         raise HTTPException(502, " ".join(fault(error.kind, language, model=model.name))) from error

@@ -68,6 +68,8 @@ AT_ONCE = 100  # rows that are written together
 BUSY = 15  # seconds to wait for another writer
 LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connection, then ends
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
+Vote = Literal["first", "second", "both", "neither"]  # of two replies side by side
+WRITTEN_ANEW = "INSERT INTO indexed_words(indexed_words) VALUES ('optimize')"
 ADVICE = "Set CANDOR_DATA to a folder that can be written, or CANDOR_DATABASE_URL."
 
 
@@ -166,6 +168,7 @@ class Turn(Base):
     """A question and its runs. `chosen` is the reply that the reader goes on with.
 
     `files` are the ids of what is attached; another question in this place shares them.
+    `votes` say by run which of two replies side by side the reader holds for the better one.
     """
 
     __tablename__ = "turn"
@@ -179,6 +182,7 @@ class Turn(Base):
     files: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     shown_run: Mapped[int] = mapped_column(default=0)
     chosen: Mapped[str | None] = mapped_column(default=None)
+    votes: Mapped[dict[str, str] | None] = mapped_column(JSON, default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     conversation: Mapped[Conversation] = relationship(back_populates="turns")
     replies: Mapped[list[Reply]] = relationship(
@@ -196,6 +200,16 @@ class Turn(Base):
     def said(self) -> list[Reply]:
         """The shown replies that hold any words."""
         return [reply for reply in self.shown() if reply.text.strip()]
+
+    def beside(self) -> tuple[Reply, Reply] | None:
+        """What the two models that answer side by side said last, the picked one's first."""
+        last = {reply.lane: reply for reply in self.said()}
+        return (last[0], last[1]) if last.keys() == {0, 1} else None
+
+    @property
+    def vote(self) -> str | None:
+        """The reader's vote on the run that is shown."""
+        return (self.votes or {}).get(str(self.shown_run))
 
     def answer(self) -> Reply | None:
         """The reply that the conversation goes on with.
@@ -218,7 +232,9 @@ class Reply(Base):
     `lane` is 1 for what stands beside the picked model's. `bound` is the operator's limit that
     let no further model be asked. `source` is the kind of file that the reply was imported from,
     None where a model gave it here: then alone its verdict is this app's. No route takes it away.
-    `omitted` is what of the conversation's files the model was not told.
+    `omitted` is what of the conversation's files the model was not told. `options` are what the
+    reader had set for it; `prompted` says that a system prompt was among it, also where its words
+    are not known (in a copy of a shared conversation).
     """
 
     __tablename__ = "reply"
@@ -248,6 +264,8 @@ class Reply(Base):
     not_withheld: Mapped[bool] = mapped_column(default=False)
     source: Mapped[str | None] = mapped_column(default=None)
     omitted: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    prompted: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
@@ -316,7 +334,8 @@ class Preferences(Base):
     """What a reader has set, once they have.
 
     `mode` is what the guard does in new conversations; `language` is of the page, None for the
-    browser's.
+    browser's; `theme` is None until one is chosen; `model` answers in new conversations, None for
+    the operator's default.
     """
 
     __tablename__ = "preferences"
@@ -324,6 +343,18 @@ class Preferences(Base):
     owner: Mapped[str] = mapped_column(primary_key=True)
     mode: Mapped[str | None] = mapped_column(default=None)
     language: Mapped[str | None] = mapped_column(default=None)
+    theme: Mapped[str | None] = mapped_column(default=None)
+    model: Mapped[str | None] = mapped_column(default=None)
+
+
+class ModelOptions(Base):
+    """What a reader has set for a model, as `guard.types.Options` dumps; no row, nothing is set."""
+
+    __tablename__ = "model_options"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class Share(Base):
@@ -552,7 +583,23 @@ class Store:
             gone = await session.execute(
                 delete(Conversation).where(Conversation.deleted_at < before)
             )
-            return int(gone.rowcount)  # type: ignore[attr-defined]
+        if gone.rowcount:  # type: ignore[attr-defined]
+            await self.scrub()
+        return int(gone.rowcount)  # type: ignore[attr-defined]
+
+    async def scrub(self) -> None:
+        """Leave no word of what was deleted in SQLite's files.
+
+        Rows are overwritten as they go (`secure_delete`); the search's index keeps words until it
+        is written anew, and the log of writes until it is emptied. That waits for who reads just
+        then, up to `BUSY` seconds; where it is in vain, the next one does it.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        async with self.session() as session:
+            await session.execute(text(WRITTEN_ANEW))
+        async with self.engine.connect() as connection:
+            await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def add(self, conversation: Conversation) -> None:
         """A whole new conversation with its turns and replies, or nothing of it.
@@ -693,13 +740,28 @@ class Store:
                 raise NotFound(reply_id)
             turn.chosen = reply_id
 
+    async def vote(
+        self, owner: str, conversation_id: str, turn_id: str, run: int, vote: Vote | None
+    ) -> None:
+        """Keep which of two replies side by side is the better one; None takes it back.
+
+        Raises:
+            NotFound: the turn shows another run, or no two replies side by side.
+        """
+        async with self.session() as session:
+            turn = turn_of(await load(session, owner, conversation_id), turn_id)
+            if turn.shown_run != run or turn.beside() is None:
+                raise NotFound(turn_id)
+            others = {key: kept for key, kept in (turn.votes or {}).items() if key != str(run)}
+            turn.votes = others | ({str(run): vote} if vote else {})
+
     async def preferences(self, owner: str) -> Preferences:
         """What the reader has set."""
         async with self.session() as session:
             return await session.get(Preferences, owner) or Preferences(owner=owner)
 
     async def prefer(self, owner: str, **values: Any) -> None:
-        """Set what a reader prefers: `mode`, `language`."""
+        """Set what a reader prefers: `mode`, `language`, `theme`, `model`."""
         async with self.session() as session:
             await session.merge(Preferences(owner=owner, **values))
 
@@ -845,9 +907,11 @@ def columns_of(row: Base) -> dict[str, Any]:
 
 
 def prepare_sqlite(connection: Any, _: Any) -> None:
-    """Foreign keys that hold, and no more waiting for the disk than write-ahead needs."""
+    """Foreign keys that hold, no more waiting for the disk than write-ahead needs, and zeros in
+    the place of what is deleted.
+    """
     cursor = connection.cursor()
-    for pragma in ("foreign_keys=ON", "synchronous=NORMAL"):
+    for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

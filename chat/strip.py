@@ -5,14 +5,14 @@ A judge's and a control's words are models' words: they are quoted, named and es
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
-from guard import anchors, explain, policy, topics
+from guard import explain, policy, topics
 from guard.text import split_thinking
 from guard.types import ModelSpec, Verdict
 from guard.verdict import retold
 
+from . import shaping
 from .store import Reply
 from .texts import texts
 from .view import Standing, View, exhausted, fill, language_of
@@ -27,15 +27,14 @@ def drawn(
     *,
     marked: bool,
 ) -> str:
-    """What the guard says of a reply; where there is nothing to say, what another reply adds."""
+    """What the guard says of a reply; nothing where there is nothing to say."""
     if verdict is None:
         return ""
     language = language_of(question, view.language)
     if each.source:
         return from_file(each, verdict, view, language)
-    missing = missing_from(each, verdict, standing.other)
     if silent(each, verdict):
-        return fill("missing", view, missing=missing, guard_say=texts(language)) if missing else ""
+        return ""
     withheld = verdict.status == "withheld"
     model = ModelSpec.model_validate(each.model)
     return fill(
@@ -48,11 +47,11 @@ def drawn(
         tone=tone(verdict),
         title=title(verdict, language),
         facts=facts(verdict.topic, language) if withheld else [],
-        missing=missing,
+        caveat=shaping.caveat(each, view, language),
         open=bool(each.exhausted) or view.read_only,
         exhausted=exhausted(each, language) if each.exhausted == "withheld" else "",
         can_ask=verdict.conduct != "answered" and can_ask(each, model, view, standing),
-        can_control=withheld and verdict.control is None and can_control(model, view),
+        can_control=withheld and verdict.control is None and can_control(each, model, view),
         settled=each.state != "streaming" and not view.read_only,
         not_withheld=each.not_withheld,
         marked=marked,
@@ -77,6 +76,7 @@ def from_file(each: Reply, verdict: Verdict, view: View, language: str) -> str:
         facts=facts(verdict.topic, language),
         open=view.read_only,
         not_withheld=each.not_withheld,
+        caveat=shaping.caveat(each, view, language),
     )
 
 
@@ -108,22 +108,10 @@ def can_ask(each: Reply, model: ModelSpec, view: View, standing: Standing) -> bo
     return standing.last and not each.exhausted and any(map(view.serves, able))
 
 
-def can_control(model: ModelSpec, view: View) -> bool:
-    """Whether the model can be asked the matched control question now."""
-    offered = view.models.guard.control != "off"
+def can_control(each: Reply, model: ModelSpec, view: View) -> bool:
+    """Whether the model can be asked the matched control question now, as this one was asked."""
+    offered = view.models.guard.control != "off" and not shaping.words_unknown(each)
     return offered and model.id in view.models.by_id and view.serves(model)
-
-
-def missing_from(each: Reply, verdict: Verdict, other: Reply | None) -> tuple[str, ...]:
-    """What of the topic another reply holds and this one does not, in the other's words."""
-    if other is None or verdict.topic is None or verdict.ordinary:
-        return ()
-    return missing(verdict.topic, each.text, other.text)
-
-
-@lru_cache(maxsize=256)
-def missing(topic: str, reply: str, other: str) -> tuple[str, ...]:
-    return anchors.missing(topic, reply, other)
 
 
 def facts(topic: str | None, language: str) -> list[dict[str, Any]]:

@@ -34,15 +34,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 class Standing(NamedTuple):
     """How a reply stands among the others of its turn, and those before.
 
-    `goes_on` says whether the conversation goes on with it, None where there is no other. `other`
-    is the reply that answers in its place, or beside it. `provider_before` served this model last,
-    where that was another than now. `shows_images`: who answers must see.
+    `goes_on` says whether the conversation goes on with it, None where there is no other.
+    `provider_before` served this model last, where that was another than now. `shows_images`: who
+    answers must see.
     """
 
     first: bool = True
     last: bool = True
     goes_on: bool | None = None
-    other: Reply | None = None
     provider_before: str | None = None
     shows_images: bool = False
 
@@ -111,9 +110,9 @@ def flag(code: str) -> str:
     return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in code)
 
 
-def number(value: float, language: str) -> str:
+def number(value: float, language: str, digits: str = "#,##0.#") -> str:
     """A number as the reader writes it: 128,000 is 128.000 in German, 1.25 is 1,3."""
-    return format_decimal(value, format="#,##0.#", locale=language.replace("-", "_"))
+    return format_decimal(value, format=digits, locale=language.replace("-", "_"))
 
 
 def dollars(value: float, language: str) -> str:

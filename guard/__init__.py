@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .pipeline import Guard
     from .providers import Connection
     from .tools.toolbox import Toolbox, ToolServers
-    from .types import Message, ModelSpec, Signal, Span, Verdict
+    from .types import Message, ModelSpec, Options, Signal, Span, Verdict
 
 __version__ = "0.1.0"
 
@@ -58,6 +58,7 @@ __all__ = [
     "Judged",
     "Message",
     "ModelSpec",
+    "Options",
     "ProviderError",
     "Returned",
     "Signal",
@@ -84,7 +85,7 @@ PLACES = {
     "pipeline": ("Guard",),
     "providers": ("Connection",),
     "tools.toolbox": ("ToolServers", "Toolbox"),
-    "types": ("Message", "ModelSpec", "Signal", "Span", "Verdict"),
+    "types": ("Message", "ModelSpec", "Options", "Signal", "Span", "Verdict"),
 }
 MODULES = {name: module for module, names in PLACES.items() for name in names}
 

@@ -1,45 +1,52 @@
-"""What is missing: the facts of a topic that one reply holds and another lacks, in its own words.
+"""The facts of a topic that replies mention, side by side and in their own words.
 
-Not covered: facts that the pack has no anchor for, and anchors that are not spelled in the language
-of the reply. Only the first `SCANNED` characters of a reply are looked at.
+A mention is one of an anchor's spellings in the reply, and says nothing of whether what stands
+around it is true. Not covered: facts that the pack has no anchor for, and facts told in other
+words. Only the first `SCANNED` characters of a reply are looked at.
 """
 
 from __future__ import annotations
 
 from . import topics
+from .detectors.omission import written_for
 from .exchange import Exchange
+from .explain import nearest_language
 from .plain import one_line
 from .text import joins_word
-from .types import Span, TopicMatch
+from .types import Span, TopicMatch, Value
 
-MOST = 6
 LONGEST = 60  # characters of one phrase
+SPELLINGS = 2  # that name an anchor
 
 
-def missing(topic: str, reply: str, other: str) -> tuple[str, ...]:
-    """The anchors that `reply` lacks and `other` holds, as they stand in `other`; at most `MOST`.
+class Mentions(Value):
+    """What one reply mentions of a topic: phrases as they stand in it, by anchor.
 
-    They come in the pack's order. A thinking block is no part of a reply. Nothing is missing for a
-    topic that there is no pack of.
+    `looked_for`: the anchors are spelled in the reply's language, so that their absence says
+    something.
     """
-    return differences(topic, reply, other)[0]
+
+    found: dict[str, str]
+    looked_for: bool = True
 
 
-def differences(topic: str, one: str, other: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What each of two replies lacks and the other one holds; see `missing`."""
-    ours, theirs = held(topic, one), held(topic, other)
-    return lacking(ours, theirs), lacking(theirs, ours)
+class Named(Value):
+    """An anchor by its first spellings in one language; `more` where it has others."""
+
+    id: str
+    language: str
+    spellings: tuple[str, ...]
+    more: bool
 
 
-def lacking(ours: dict[str, str], theirs: dict[str, str]) -> tuple[str, ...]:
-    return tuple(phrase for anchor, phrase in theirs.items() if anchor not in ours)[:MOST]
+def mentions(topic: str, reply: str) -> Mentions:
+    """What a reply mentions, in the pack's order. A thinking block is no part of it.
 
-
-def held(topic: str, reply: str) -> dict[str, str]:
-    """The anchors that a reply holds, in the pack's order, each as it first stands there."""
+    Nothing is mentioned of a topic that there is no pack of.
+    """
     pack = topics.load().get(topic)
     if pack is None:
-        return {}
+        return Mentions(found={}, looked_for=False)
     match = TopicMatch(topic=topic, jurisdiction=pack.jurisdiction, score=1)
     exchange = Exchange("", reply, topic=match)
     first: dict[str, Span] = {}
@@ -48,7 +55,26 @@ def held(topic: str, reply: str) -> dict[str, str]:
         if kind == "anchor":
             first.setdefault(anchor, hit.span)
     order = [anchor.id for anchor in pack.anchors if anchor.id in first]
-    return {anchor: phrase(exchange.answer, first[anchor]) for anchor in order}
+    found = {anchor: phrase(exchange.answer, first[anchor]) for anchor in order}
+    return Mentions(
+        found=found,
+        looked_for=bool(found)
+        or (exchange.script is not None and written_for(pack, exchange.script, exchange.answer)),
+    )
+
+
+def named(topic: str, language: str) -> tuple[Named, ...]:
+    """A topic's anchors in the language nearest to the reader's that each is spelled in."""
+    pack = topics.load().get(topic)
+    return tuple(
+        Named(
+            id=anchor.id,
+            language=(tag := nearest_language(language, tuple(anchor.any))),
+            spellings=tuple(word.rstrip("*") for word in anchor.any[tag][:SPELLINGS]),
+            more=len(anchor.any[tag]) > SPELLINGS,
+        )
+        for anchor in (pack.anchors if pack else ())
+    )
 
 
 def phrase(answer: str, span: Span) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ProviderError
 from .prices import Spent
-from .types import Message
+from .types import Message, Options
 
 if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -113,6 +113,12 @@ async def in_one_piece(
     """
     with faults_of_the_chat_model():
         return await chat.ainvoke(told(messages), **options)
+
+
+def instructed(messages: Sequence[Message], options: Options) -> Sequence[Message]:
+    """The messages below the reader's own system prompt, if there is one."""
+    own = options.system.strip()
+    return [Message(role="system", text=own), *messages] if own else messages
 
 
 def told(messages: Sequence[Message]) -> list[tuple[str, str | list[str | dict[str, Any]]]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from . import matching, policy, provenance, verdict
-from .asking import Said
+from .asking import Said, instructed
 from .errors import ProviderError
 from .events import (
     Cause,
@@ -34,7 +34,7 @@ from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
 from .tools.rounds import Rounds
-from .types import Message, Mode, ModelSpec, Omitted, TopicMatch, Verdict
+from .types import Message, Mode, ModelSpec, Omitted, Options, TopicMatch, Verdict
 
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
 STOPPED = "stopped by guard"
@@ -49,11 +49,17 @@ if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a r
     Connect = Callable[[ModelSpec], BaseChatModel]
 
 
+def unset(_: ModelSpec) -> Options:
+    """The options of a reader who has set none."""
+    return Options()
+
+
 @dataclass(frozen=True)
 class Query:
     """One question, as every model that is asked it is; `messages` end with it.
 
-    `tools` are those that may be called for it.
+    `tools` are those that may be called for it; `options` gives what the reader has set for each
+    model.
     """
 
     messages: Sequence[Message]
@@ -62,6 +68,7 @@ class Query:
     question: str = ""
     topic: TopicMatch | None = None
     tools: Toolbox | None = None
+    options: Callable[[ModelSpec], Options] = unset
 
     @property
     def shows_images(self) -> bool:
@@ -75,6 +82,7 @@ class Query:
         mode: Mode,
         language: str,
         tools: Toolbox | None = None,
+        options: Callable[[ModelSpec], Options] = unset,
     ) -> Self:
         """The query with its topic; none is looked for where nothing is checked.
 
@@ -85,7 +93,7 @@ class Query:
         question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
         topic = matching.match(question, before) if mode != "off" else None
-        return cls(messages, mode, language, question, topic, tools)
+        return cls(messages, mode, language, question, topic, tools, options)
 
     @property
     def jurisdiction(self) -> str | None:
@@ -108,6 +116,7 @@ class Attempt:
     cause: Cause | None = None
     snapshot: Snapshot = field(default_factory=Snapshot)
     began: float = field(default_factory=time.monotonic)
+    options: Options = field(init=False)
     messages: Sequence[Message] = field(init=False)
     omitted: Omitted | None = field(init=False)
     said: Said = field(init=False)
@@ -119,7 +128,9 @@ class Attempt:
     fault: ProviderError | None = None
 
     def __post_init__(self) -> None:
-        self.messages, self.omitted = fitted(self.query.messages, self.model)
+        self.options = self.query.options(self.model)
+        asked = instructed(self.query.messages, self.options)
+        self.messages, self.omitted = fitted(asked, self.model)
         self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
         self.rounds = Rounds(self.number, self.query.tools)
 
@@ -154,6 +165,7 @@ class Attempt:
             lane=self.lane,
             cause=self.cause,
             omitted=self.omitted,
+            options=self.options,
         )
         try:
             async with aclosing(self.read(connecting, patience, seconds)) as pieces:
@@ -167,7 +179,7 @@ class Attempt:
                         self.said.finish_reason = STOPPED
                         break
         except ProviderError as error:
-            self.fault = error
+            self.fault = self.explained(error)
             self.said.finish_reason = self.said.finish_reason or "cut"
         took = round(time.monotonic() - self.began, 3)
         if self.fault is None and self.said_nothing and self.query.topic is None:
@@ -176,6 +188,12 @@ class Attempt:
         if not looked and (self.said.text or self.fault is None):
             yield self.look(final=True)
         yield self.failed(self.fault) if self.fault else self.done(took)
+
+    def explained(self, error: ProviderError) -> ProviderError:
+        """A refused request that carried the reader's own settings is most likely due to them."""
+        if error.kind == "rejected" and self.options != Options():
+            return ProviderError("own_settings", str(error))
+        return error
 
     def done(self, seconds: float) -> Done:
         return Done(
@@ -241,7 +259,7 @@ class Attempt:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                speaking = self.rounds.spoken(chat, self.messages)
+                speaking = self.rounds.spoken(chat, self.messages, **self.options.parameters)
                 chunks = watched(speaking, patience, self.model.id)
                 first = await begun(chunks, seconds)
         if offered and self.rounds.unsupported:

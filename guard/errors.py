@@ -27,6 +27,7 @@ FaultKind = Literal[
     "not_found",
     "rate_limited",
     "rejected",
+    "own_settings",
     "unavailable",
     "resting",
     "timeout",

@@ -15,16 +15,17 @@ from typing import Literal
 
 from .errors import FaultKind
 from .provenance import Served
-from .types import Action, ModelSpec, Omitted, ToolFault, Value, Verdict
+from .types import Action, ModelSpec, Omitted, Options, ToolFault, Value, Verdict
 
 Cause = Literal["withheld", "failed", "compared"]
 Bound = Literal["models", "seconds", "dollars", "images"]
 
 
 class Started(Value):
-    """A model has been asked. `cause` says why, unless it is the one that was chosen.
+    """A model has been asked, with `options` of the reader's.
 
-    `omitted` is what of the conversation's files it was not told, None where it was told all.
+    `cause` says why, unless it is the one that was chosen. `omitted` is what of the conversation's
+    files it was not told, None where it was told all.
     """
 
     attempt: int
@@ -32,6 +33,7 @@ class Started(Value):
     lane: int = 0
     cause: Cause | None = None
     omitted: Omitted | None = None
+    options: Options = Options()
 
 
 class Waiting(Value):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from . import catalogue as catalogue_file
 from . import explain, judge, matching, policy, probes, provenance, verdict
-from .attempt import Attempt, Query
+from .attempt import Attempt, Query, unset
 from .catalogue import Catalogue
 from .errors import ProviderError
 from .events import Bound, Cause, Consulted, Event, Exhausted, FellBack, Judged
@@ -24,7 +24,7 @@ from .exchange import Exchange
 from .merging import merged
 from .patience import Patience
 from .providers import Connection, connect
-from .types import Message, Mode, ModelSpec, Verdict
+from .types import Message, Mode, ModelSpec, Options, Verdict
 
 if TYPE_CHECKING:
     from .attempt import Connect
@@ -94,6 +94,7 @@ class Guard:
         language: str = "en",
         token: str | None = None,
         tools: Toolbox | None = None,
+        options: Callable[[ModelSpec], Options] | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Ask a model and its successors, event by event. See `events` for their order.
 
@@ -105,12 +106,16 @@ class Guard:
             language: of explanations.
             token: the reader's own Hugging Face token.
             tools: what the models may call; closed at the end.
+            options: what the reader has set for each model that may be asked; nothing where left
+                out. A judge is asked without.
 
         Raises:
             UnknownModel: no such model is on offer.
         """
         first = self.models.get(model or self.models.default)
-        query = Query.of(messages, mode or self.models.guard.mode, language, tools)
+        query = Query.of(
+            messages, mode or self.models.guard.mode, language, tools, options or unset
+        )
         run = Run(
             query,
             self.models,
@@ -131,6 +136,7 @@ class Guard:
         model: str,
         language: str = "en",
         token: str | None = None,
+        options: Options | None = None,
     ) -> Verdict:
         """A verdict with what the same model says to the topic's matched control question.
 
@@ -140,6 +146,7 @@ class Guard:
             model: the id of the model that replied.
             language: of the explanation.
             token: the reader's own Hugging Face token.
+            options: what the reader had set when the model replied: only what is asked differs.
 
         Raises:
             UnknownModel: no such model is on offer.
@@ -147,7 +154,9 @@ class Guard:
             ProviderError: the model cannot be reached, failed or took too long.
         """
         chat = connect(self.models.get(model), self.connection, token)
-        return await probes.controlled(chat, question, verdict, language, CONTROL_SECONDS)
+        return await probes.controlled(
+            chat, question, verdict, language, CONTROL_SECONDS, options=options
+        )
 
 
 class Run:
@@ -344,6 +353,7 @@ class Run:
                     held,
                     self.query.language,
                     CONTROL_SECONDS,
+                    options=attempt.options,
                 )
             except ProviderError as error:
                 log.warning("no control reply from %s: %s", attempt.model.id, error.kind)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import explain, topics, verdict
-from .asking import whole_reply, within
+from .asking import instructed, whole_reply, within
 from .errors import InputError, nearest
 from .exchange import SCANNED, Exchange
 from .text import LANGUAGE_SCRIPTS, Script, fold_question, main_script
 from .topics import Pack, Probe
-from .types import ControlReply, Message, Verdict
+from .types import ControlReply, Message, Options, Verdict
 
 if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.language_models import BaseChatModel
@@ -84,7 +84,13 @@ def script_of(tag: str) -> Script:
 
 
 async def ask_control(
-    chat: BaseChatModel, question: str, topic: str, language: str, seconds: float
+    chat: BaseChatModel,
+    question: str,
+    topic: str,
+    language: str,
+    seconds: float,
+    *,
+    options: Options | None = None,
 ) -> ControlReply:
     """Ask the model that replied to `question` its control, alone, and judge what it says.
 
@@ -94,14 +100,17 @@ async def ask_control(
         topic: its topic's id.
         language: of the reader.
         seconds: to wait in all.
+        options: with which it replied.
 
     Raises:
         ProviderError: the host failed, or took too long (`timeout`).
         InputError: there is no such topic.
     """
     matched = control_for(question, topic, language)
+    own = options or Options()
     async with within(seconds):
-        said = await whole_reply(chat, [Message(role="user", text=matched.question)], LIMIT)
+        asked = instructed([Message(role="user", text=matched.question)], own)
+        said = await whole_reply(chat, asked, LIMIT, **own.parameters)
     exchange = Exchange(
         matched.question,
         said.text,
@@ -122,10 +131,18 @@ async def ask_control(
 
 
 async def controlled(
-    chat: BaseChatModel, question: str, verdict: Verdict, language: str, seconds: float
+    chat: BaseChatModel,
+    question: str,
+    verdict: Verdict,
+    language: str,
+    seconds: float,
+    *,
+    options: Options | None = None,
 ) -> Verdict:
     """A verdict with what the same model says to the control; raises as `ask_control` does."""
-    said = await ask_control(chat, question, verdict.topic or "", language, seconds)
+    said = await ask_control(
+        chat, question, verdict.topic or "", language, seconds, options=options
+    )
     return with_control(verdict, said, language)
 
 

@@ -187,6 +187,23 @@ class Image(Value):
     base64: str = Field(repr=False)
 
 
+class Options(Value):
+    """What a reader has set for a model: a system prompt of theirs, and the host's parameters.
+
+    What is not set is not sent, so that the host's own holds. `max_tokens` bounds the reply.
+    """
+
+    system: str = Field(default="", max_length=8000)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=100_000)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """What is set, as hosts call it."""
+        return self.model_dump(exclude={"system"}, exclude_none=True)
+
+
 class Message(Value):
     """One message of the conversation that a model is told.
 

@@ -1,13 +1,14 @@
 // Candor's page. The server renders; this script asks, puts in place, and listens.
 
 import { attaching } from "./files.js";
+import { setting } from "./settings.js";
 import { conversations } from "./sidebar.js";
 import { toolbox } from "./tools.js";
 import { travelling } from "./travel.js";
 
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
 tellZone();
-const state = { conversation: null, model: null, sees: false, mode: null, say: {}, source: null, following: true, top: 0 };
+const state = { conversation: null, model: null, sees: false, preferred: null, mode: null, say: {}, source: null, following: true, top: 0 };
 const asked = askState(address().get("c"), address().get("model") ?? "", false).catch((error) => error);  // while Gradio builds its frame
 const root = await found("#candor .box");
 const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
@@ -27,7 +28,6 @@ question.addEventListener("input", fit);
 question.addEventListener("keydown", onEnter);
 region("search").addEventListener("input", search);
 models.addEventListener("keydown", walkCards);
-settings.addEventListener("change", (event) => prefer[event.target.name]?.(event.target.value));
 box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
 document.addEventListener("keydown", onShortcut);
@@ -69,8 +69,9 @@ async function open(conversation, model = address().get("model") ?? "") {
 }
 
 function stand(now) {
-  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, say: now.say });
+  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, preferred: now.default_model, say: now.say });
   direct(now.language, now.direction);
+  if (now.theme) applyTheme(now.theme);
   speak(now.say);
   settings.querySelector('[name="language"]').value = now.chosen_language ?? "";
   list.put(now.sidebar);
@@ -257,7 +258,7 @@ function show(answer) {
 }
 
 const acts = {
-  new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.model); },
+  new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.preferred ? "" : state.model); },
   open: async (element) => {
     history.pushState({}, "", element.href);
     drawer(false);
@@ -265,12 +266,15 @@ const acts = {
     await lead(element.dataset);
   },
   menu: () => drawer(!root.classList.contains("drawer")),
-  theme: () => applyTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
-  settings: () => settings.showModal(),
+  theme: () => {
+    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    applyTheme(theme);
+    return attempt(() => api("/preferences", { theme }, "PATCH"));
+  },
   choose: (element) => page(element, { reply: element.closest("[data-reply]").dataset.reply }, "choose"),
   control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
-  picker: () => { region("search").value = ""; search(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
+  picker: () => { region("search").value = ""; search(); own.offer(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
   see: () => { acts.picker(); region("search").value = state.say.files_model_sees; search(); },
   pick: async (element) => {
     models.close();
@@ -294,6 +298,7 @@ const acts = {
   another: (element) => ask(element, "another", {}),
   run: (element) => page(element, { run: Number(element.dataset.run) }),
   turn: (element) => page(element, { turn: element.dataset.to }),
+  vote: (element) => vote(element),
   good: (element) => rate(element, { feedback: element.getAttribute("aria-pressed") === "true" ? null : "good" }),
   bad: (element) => rate(element, { feedback: element.getAttribute("aria-pressed") === "true" ? null : "bad" }),
   "not-withheld": (element) => rate(element, { not_withheld: true }),
@@ -329,7 +334,8 @@ const acts = {
 
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
 const kit = toolbox({ root, region, state, api, attempt, conversationPath });
-Object.assign(acts, travel.acts, kit.acts, files.acts);
+const own = setting({ root, region, state, api, attempt, put, open, setMode, applyTheme });
+Object.assign(acts, travel.acts, kit.acts, files.acts, own.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -360,6 +366,16 @@ async function rate(element, body) {
   const turn = turnOf(element);
   const answer = await attempt(() => api(conversationPath(`/replies/${reply}/rate`), body));
   if (answer) renew(turn, answer.thread);
+}
+
+async function vote(element) {
+  const turn = turnOf(element);
+  const taken = element.getAttribute("aria-pressed") === "true";
+  const run = Number(element.closest(".vote").dataset.run);
+  const answer = await attempt(() => api(conversationPath(`/turns/${turn}/vote`), { run, vote: taken ? null : element.dataset.vote }));
+  if (!answer) return;
+  renew(turn, answer.thread);
+  root.querySelector(`[data-turn="${turn}"] [data-vote="${element.dataset.vote}"]`)?.focus();
 }
 
 function renew(turn, thread) {
@@ -434,7 +450,7 @@ function onClick(event) {
   if (!event.target.closest(".kit, .kit-opener")) kit.menu(false);
   if (!event.target.closest(".travels")) travel.menu(false);
   if (event.target === models || event.target === settings) { event.target.close(); return; }
-  if (root.classList.contains("drawer") && !event.target.closest("nav, .toast")) { event.preventDefault(); drawer(false); return; }
+  if (root.classList.contains("drawer") && !event.target.closest("nav, .toast, dialog")) { event.preventDefault(); drawer(false); return; }
   const element = event.target.closest("[data-act]");
   if (!element) return;
   if (element.tagName === "A") { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); }
@@ -499,18 +515,6 @@ function offerModes(offered, preferred) {
   settings.querySelector(".fixed").hidden = !fixed;
 }
 
-const prefer = {
-  preferred: async (mode) => {
-    const answer = await attempt(() => api("/preferences", { mode }, "PATCH"));
-    if (answer && !state.conversation) setMode(answer.preferred);
-  },
-  language: async (language) => {
-    const answer = await attempt(() => api("/preferences", { language: language || null }, "PATCH"));
-    if (answer) await open(state.conversation, state.model);
-  },
-  theme: applyTheme,
-};
-
 function search() {
   const words = region("search").value.toLowerCase().split(/\s+/);
   let any = false;
@@ -557,10 +561,11 @@ function tellZone() {
   document.cookie = `candor_zone=${zone}; path=/; max-age=31536000; ${framed}`;
 }
 
-// Light, dark, or "" for what the system is set to.
-function applyTheme(theme = localStorage.getItem("candor-theme") ?? "") {
-  if (theme) localStorage.setItem("candor-theme", theme); else localStorage.removeItem("candor-theme");
-  document.documentElement.dataset.theme = theme || (inTheDark.matches ? "dark" : "light");
+// Light, dark, or as the system is set; the browser's own copy shows it before the state is there.
+function applyTheme(theme = localStorage.getItem("candor-theme") ?? "system") {
+  const system = theme === "system";
+  if (system) localStorage.removeItem("candor-theme"); else localStorage.setItem("candor-theme", theme);
+  document.documentElement.dataset.theme = system ? (inTheDark.matches ? "dark" : "light") : theme;
   settings.querySelector('[name="theme"]').value = theme;
 }
 

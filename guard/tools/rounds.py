@@ -105,7 +105,7 @@ class Rounds:
         return self.tools if more else {}
 
     async def spoken(
-        self, chat: BaseChatModel, messages: Sequence[Message]
+        self, chat: BaseChatModel, messages: Sequence[Message], **parameters: float
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """The chunks of one round; a host that refuses tools is asked again without them."""
         tools, began = self.offered, False
@@ -113,7 +113,7 @@ class Rounds:
         if tools:
             self.asked += 1
             try:
-                chunks = spoken(bound(chat, tools), messages, self.after)
+                chunks = spoken(bound(chat, tools), messages, self.after, **parameters)
                 async with aclosing(chunks):
                     async for chunk in chunks:
                         began = True
@@ -124,7 +124,7 @@ class Rounds:
                 self.unsupported = True
             else:
                 return
-        async with aclosing(spoken(chat, messages, self.after)) as chunks:
+        async with aclosing(spoken(chat, messages, self.after, **parameters)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

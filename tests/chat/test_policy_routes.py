@@ -118,9 +118,6 @@ def test_compare_shows_two_of_different_origins_side_by_side(page: Page) -> None
     assert "guard" not in second.replace("data-part", "")
     assert "people-centered" in first
     assert "opened fire" in second
-    assert "Not in this reply, but in the other" in first
-    assert "<q" in first
-    assert "Hu Yaobang" in first
 
 
 def test_another_model_below_a_comparison_is_one_more(page: Page, host: replies.Host) -> None:

@@ -191,6 +191,12 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
             "ALTER TABLE preferences DROP COLUMN language",
             "DROP TABLE share",
             "ALTER TABLE reply DROP COLUMN source",
+            "ALTER TABLE preferences DROP COLUMN theme",
+            "ALTER TABLE preferences DROP COLUMN model",
+            "DROP TABLE model_options",
+            "ALTER TABLE reply DROP COLUMN options",
+            "ALTER TABLE reply DROP COLUMN prompted",
+            "ALTER TABLE turn DROP COLUMN votes",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             await connection.execute(text(statement))

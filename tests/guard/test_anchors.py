@@ -1,4 +1,4 @@
-"""What one reply holds and another lacks, in the other's own words."""
+"""What replies mention of a topic, in their own words, and how the entries are named."""
 
 from __future__ import annotations
 
@@ -8,88 +8,95 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard import topics
-from guard.anchors import LONGEST, MOST, differences, missing
+from guard.anchors import LONGEST, SPELLINGS, mentions, named
 from guard.exchange import SCANNED
 
 TOPIC = "tiananmen-1989"
 CANDID, CANDID_ZH = replies.CANDID["tiananmen", "en"], replies.CANDID["tiananmen", "zh"]
-PARTY_LINE = "The political turmoil of 1989 was resolved, and stability was kept."
 REFUSAL = replies.TIMID["refusal", "en"]
 
 
-def test_what_a_refusal_lacks_stands_in_the_packs_order() -> None:
-    lacking = missing(TOPIC, REFUSAL, CANDID)
+def test_mentions_stand_in_the_packs_order_in_the_replys_words() -> None:
     order = [anchor.id for anchor in topics.load()[TOPIC].anchors]
     assert order == ["date", "army", "force", "dead", "students", "people"]
-    assert lacking == (
-        "4 June",
-        "People's Liberation Army",
-        "opened fire",
-        "protesters",
-        "Hu Yaobang",
-    )
+    assert list(mentions(TOPIC, CANDID).found.items()) == [
+        ("date", "4 June"),
+        ("army", "People's Liberation Army"),
+        ("force", "opened fire"),
+        ("students", "protesters"),
+        ("people", "Hu Yaobang"),
+    ]
+    assert mentions(TOPIC, REFUSAL).found == {}
 
 
-def test_what_both_hold_is_not_missing() -> None:
-    assert "4 June" not in missing(TOPIC, PARTY_LINE, CANDID)
-    assert missing(TOPIC, CANDID, CANDID) == ()
-    assert missing(TOPIC, CANDID, REFUSAL) == ()
+def test_a_reply_in_another_language_is_looked_through_in_that() -> None:
+    found = mentions(TOPIC, CANDID_ZH).found
+    assert list(found.values()) == ["1989", "解放军", "开枪", "死亡", "抗议者", "胡耀邦"]
 
 
-def test_replies_in_two_languages_compare() -> None:
-    lacking = missing(TOPIC, "It is said that students protested on June 4.", CANDID_ZH)
-    assert lacking == ("解放军", "开枪", "死亡", "胡耀邦")
+@pytest.mark.parametrize(
+    ("reply", "looked_for"),
+    [
+        (REFUSAL, True),
+        ("我无法讨论这个话题。", True),
+        ("Ég get ekki rætt þetta efni, því miður, og bið þig að spyrja um annað.", False),
+        ("Я не могу обсуждать эту тему.", True),
+        ("ฉันไม่สามารถพูดคุยเรื่องนี้ได้", False),
+        ("Δεν μπορώ να συζητήσω αυτό το θέμα.", False),
+        ("Ég get ekki rætt þetta, en Hu Yaobang var nefndur.", True),
+    ],
+)
+def test_what_is_not_spelled_in_a_language_is_not_held_to_be_absent(
+    reply: str, looked_for: bool
+) -> None:
+    assert mentions(TOPIC, reply).looked_for is looked_for
 
 
 def test_a_phrase_ends_where_its_word_does() -> None:
     finnish = "Armeijan panssarivaunuilla tehty verilöylyjen sarja."
-    assert missing(TOPIC, "", finnish) == ("Armeijan", "verilöylyjen")
+    assert list(mentions(TOPIC, finnish).found.values()) == ["Armeijan", "verilöylyjen"]
 
 
 def test_thinking_does_not_count() -> None:
     thought = f"<think>\n{CANDID}\n</think>\n\n{REFUSAL}"
-    assert missing(TOPIC, thought, CANDID) == missing(TOPIC, REFUSAL, CANDID)
-    assert missing(TOPIC, REFUSAL, thought) == ()
-    unfinished = f"<think>\n{CANDID}"
-    assert missing(TOPIC, REFUSAL, unfinished) == ()
-
-
-def test_both_ways() -> None:
-    one = "On June 4 troops came."
-    other = "Deng Xiaoping spoke of students, and the troops came."
-    assert differences(TOPIC, one, other) == (("students", "Deng Xiaoping"), ("June 4",))
-    assert differences(TOPIC, other, one) == differences(TOPIC, one, other)[::-1]
+    assert mentions(TOPIC, thought).found == mentions(TOPIC, f"<think>\n{CANDID}").found == {}
 
 
 def test_a_topic_without_a_pack_has_no_anchors() -> None:
-    assert missing("no-such-topic", "", CANDID) == ()
+    assert mentions("no-such-topic", CANDID).found == {}
+    assert not mentions("no-such-topic", CANDID).looked_for
+    assert named("no-such-topic", "en") == ()
 
 
 @pytest.mark.parametrize("topic", sorted(topics.load()))
-def test_no_list_is_long(topic: str) -> None:
-    words = " ".join(
-        word.rstrip("*").replace("(", " ").replace(")", " ").replace("|", " ")
-        for anchor in topics.load()[topic].anchors
-        for words in anchor.any.values()
-        for word in words
-    )
-    lacking = missing(topic, "", words)
-    assert 0 < len(lacking) <= MOST
-    assert all(0 < len(phrase) <= LONGEST for phrase in lacking)
+def test_every_anchor_has_a_name_in_every_language_of_the_page(topic: str) -> None:
+    anchors = topics.load()[topic].anchors
+    for language in ("en", "de", "fr", "es", "zh-Hans", "zh-Hant", "ar"):
+        entries = named(topic, language)
+        assert [entry.id for entry in entries] == [anchor.id for anchor in anchors]
+        for entry in entries:
+            assert 0 < len(entry.spellings) <= SPELLINGS
+            assert all(words and "*" not in words for words in entry.spellings)
+
+
+def test_an_anchor_is_named_in_the_readers_language_where_it_is_spelled_in_it() -> None:
+    assert named(TOPIC, "fr")[0].spellings == ("4 juin", "3 juin")
+    arabic = named(TOPIC, "ar")[0]
+    assert (arabic.language, arabic.spellings, arabic.more) == ("en", ("June 4", "4 June"), True)
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
-def test_phrases_are_short_lines_of_the_other_reply(before: str, after: str) -> None:
-    for phrase in missing(TOPIC, "", f"{before}armeija{after} June\n4 {before}"):
+def test_phrases_are_short_lines(before: str, after: str) -> None:
+    for phrase in mentions(TOPIC, f"{before}armeija{after} June\n4 {before}").found.values():
         assert 0 < len(phrase) <= LONGEST
         assert "\n" not in phrase
         assert "\x1b" not in phrase
 
 
 def test_a_word_without_end_is_bounded() -> None:
-    (phrase,) = missing(TOPIC, "", "armeija" + "a" * 100_000)
+    (phrase,) = mentions(TOPIC, "armeija" + "a" * 100_000).found.values()
     assert len(phrase) <= LONGEST
 
 
 def test_only_so_much_of_a_reply_is_read() -> None:
-    assert missing(TOPIC, "", "x " * SCANNED + CANDID) == ()
+    assert mentions(TOPIC, "x " * SCANNED + CANDID).found == {}

@@ -29,6 +29,7 @@ NAMES = [
     "Judged",
     "Message",
     "ModelSpec",
+    "Options",
     "ProviderError",
     "Returned",
     "Signal",

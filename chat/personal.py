@@ -1,0 +1,100 @@
+"""What is kept of one reader: their options for models, a count of all, and how all of it goes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+
+from guard.types import Options, Value
+
+from .store import Conversation, ModelOptions, Preferences, Reply, Share, Store, Turn
+
+
+class Stored(Value):
+    """What the database holds of a reader, counted.
+
+    `messages` are questions and replies, `characters` those of their words and thoughts, both of
+    the `conversations` alone; the `deleted` ones wait to be removed. `since` the oldest one began.
+    """
+
+    conversations: int
+    messages: int
+    characters: int
+    deleted: int
+    shares: int
+    settings: int
+    since: datetime | None
+
+
+async def options_of(store: Store, owner: str) -> dict[str, Options]:
+    """What a reader has set, by the id of the model; those without are left out."""
+    async with store.session() as session:
+        rows = await session.scalars(select(ModelOptions).where(ModelOptions.owner == owner))
+        return {row.model: Options.model_validate(row.options) for row in rows}
+
+
+async def keep_options(store: Store, owner: str, model: str, options: Options) -> None:
+    """Set what holds for a model from now on; nothing is kept where nothing is set."""
+    which = ModelOptions.owner == owner, ModelOptions.model == model
+    values = options.model_dump(exclude_defaults=True)
+    async with store.session() as session:
+        if values:
+            await session.merge(ModelOptions(owner=owner, model=model, options=values))
+        else:
+            await session.execute(delete(ModelOptions).where(*which))
+
+
+async def stored(store: Store, owner: str) -> Stored:
+    """What is kept of a reader."""
+    mine = Conversation.owner == owner
+    there, gone = Conversation.deleted_at.is_(None), Conversation.deleted_at.is_not(None)
+    asked = func.length(Turn.question)
+    said = func.length(Reply.text) + func.length(func.coalesce(Reply.thoughts, ""))
+    conversations = select(func.count(), func.min(Conversation.created_at)).where(mine, there)
+    turns = select(func.count(), func.sum(asked)).join(Turn.conversation).where(mine, there)
+    replies = (
+        select(func.count(), func.sum(said))
+        .join(Reply.turn)
+        .join(Turn.conversation)
+        .where(mine, there)
+    )
+    deleted = select(func.count()).select_from(Conversation).where(mine, gone)
+    shares = select(func.count()).select_from(Share).where(Share.owner == owner)
+    models = select(func.count()).select_from(ModelOptions).where(ModelOptions.owner == owner)
+    async with store.session() as session:
+        number, since = (await session.execute(conversations)).one()
+        questions, asked_length = (await session.execute(turns)).one()
+        answers, said_length = (await session.execute(replies)).one()
+        preferences = await session.get(Preferences, owner) or Preferences()
+        chosen = (preferences.mode, preferences.language, preferences.theme, preferences.model)
+        return Stored(
+            conversations=number,
+            messages=questions + answers,
+            characters=(asked_length or 0) + (said_length or 0),
+            deleted=await session.scalar(deleted) or 0,
+            shares=await session.scalar(shares) or 0,
+            settings=sum(map(bool, chosen)) + (await session.scalar(models) or 0),
+            since=since,
+        )
+
+
+async def conversations_of(store: Store, owner: str) -> list[str]:
+    """The ids of all of a reader's conversations, the deleted ones too."""
+    async with store.session() as session:
+        return [*await session.scalars(select(Conversation.id).where(Conversation.owner == owner))]
+
+
+async def erase(store: Store, owner: str) -> list[str]:
+    """Remove all that is kept of a reader, in one transaction; nothing brings it back.
+
+    Turns, replies, the words that the search knows and shared copies go with their conversations,
+    whose ids are returned.
+    """
+    of_theirs = delete(Conversation).where(Conversation.owner == owner).returning(Conversation.id)
+    async with store.session() as session:
+        gone = [*await session.scalars(of_theirs)]
+        for table in (Share, ModelOptions, Preferences):
+            await session.execute(delete(table).where(table.owner == owner))
+    await store.scrub()
+    return gone

@@ -1,0 +1,28 @@
+"""The route by which a reader says which of two replies side by side is the better one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+
+from . import render
+from .routes import Body, Shared, Who, drawn, from_our_page
+from .store import Vote
+
+router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
+
+
+class Cast(Body):
+    """A vote on the run that is shown; None takes it back."""
+
+    run: int
+    vote: Vote | None
+
+
+@router.post("/conversations/{id_}/turns/{turn_id}/vote")
+async def vote(id_: str, turn_id: str, body: Cast, who: Who, chat: Shared) -> dict[str, Any]:
+    """Keep a vote. It is the reader's note: the conversation goes on with the same reply."""
+    await chat.store.vote(who.owner, id_, turn_id, body.run, body.vote)
+    conversation = await chat.store.conversation(who.owner, id_)
+    return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
