@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from .pipeline import Guard
     from .providers import Connection
-    from .types import Message, ModelSpec, Signal, Span, Verdict
+    from .types import Document, Image, Message, ModelSpec, Signal, Span, Verdict
 
 __version__ = "0.1.0"
 
@@ -43,12 +43,14 @@ __all__ = [
     "Connection",
     "Consulted",
     "Delta",
+    "Document",
     "Done",
     "Event",
     "Exhausted",
     "Failed",
     "FellBack",
     "Guard",
+    "Image",
     "InputError",
     "Judged",
     "Message",
@@ -74,7 +76,7 @@ PLACES = {
     ),
     "pipeline": ("Guard",),
     "providers": ("Connection",),
-    "types": ("Message", "ModelSpec", "Signal", "Span", "Verdict"),
+    "types": ("Document", "Image", "Message", "ModelSpec", "Signal", "Span", "Verdict"),
 }
 MODULES = {name: module for module, names in PLACES.items() for name in names}
 

@@ -14,6 +14,7 @@ from test_page_access import CONTRAST, NAMELESS
 
 from chat.reading import FILE_LIMIT, MOST_FILES
 
+MISTRAL = "mistralai/Mistral-Small-3.2-24B-Instruct-2506"  # sees
 HOSTILE = '"><img src=x onerror="window.harmed=1"> \u202e.md'
 
 # what a browser makes of files that are dragged or copied: a DataTransfer
@@ -100,7 +101,7 @@ def test_files_are_attached_removed_sent_and_stay(visit: Visit, hosted: Server) 
     listed = page.locator("dialog.models li:not([hidden])")
     expect(listed.first).to_contain_text("sees images")
     expect(listed).to_have_count(3)
-    page.locator("dialog.models .card", has_text="Mistral").click()
+    page.locator(f'.card[data-model="{MISTRAL}"]').click()
     expect(page.locator(".blind")).to_be_hidden()
     page.get_by_role("button", name="Send", exact=True).click()
     ended(page)
