@@ -63,7 +63,7 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     spec = offered(body.model, view)
     refuse_mode(body.mode, view)
     question, attached = clean(body.question), [*dict.fromkeys(body.files)]
-    await files.refuse(attached, who, chat, spec)
+    await files.refuse(attached, body.conversation, who, chat, spec)
     id_ = body.conversation
     if id_ is None:
         id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id

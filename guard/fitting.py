@@ -42,7 +42,8 @@ def fitted(messages: Sequence[Message], model: ModelSpec) -> tuple[list[Message]
         unseen += len(message.images) - len(seen)
         pieces = shares(message.documents, max(0, room - len(seen) * IMAGE_TOKENS))
         room -= len(seen) * IMAGE_TOKENS + sum(map(tokens, pieces))
-        characters += sum(len(each.text) for each in message.documents) - sum(map(len, pieces))
+        characters += sum(len(each.text) + each.left for each in message.documents)
+        characters -= sum(map(len, pieces))
         told.append(written(message, pieces, len(seen), model))
     omitted = Omitted(characters=characters, images=unseen)
     return told[::-1], omitted if characters or unseen else None

@@ -211,6 +211,29 @@ def test_a_model_that_does_not_see_is_not_asked_about_pictures(
     assert LLAMA not in seen
 
 
+def test_of_many_files_the_newest_are_told_and_the_rest_is_said(
+    page: Page, host: replies.Host
+) -> None:
+    picture = attachments.photograph()
+    long = b"A line about lentils.\n" * 5_000
+    first = [attach(page, f"first-{n}.txt", long) for n in range(3)]
+    id_ = page.answered("Read this", files=first)
+    for name in ("old", "new"):
+        files = [attach(page, f"{name}-{n}.jpg", picture) for n in range(5)]
+        files.append(attach(page, f"{name}.txt", long))
+        page.answered("And these?", id_, files=files, model=MISTRAL)
+    messages = [m for m in host.asked[-1].body["messages"] if m["role"] == "user"]
+    assert messages[0]["content"].count('part="not told again"') == 3
+    old, new = (message["content"] for message in messages[1:])
+    assert [len(content) for content in (old, new)] == [3 + 1, 5 + 1]
+    assert old[-1]["text"].count('<image name="old-') == 2
+    thread = page.state(id_)["thread"].rpartition("data-turn=")[2]
+    assert "Images that were not sent to this model: 2." in thread
+    left = re.search(r"for want of room in its context: ([\d,]+)\.", thread)
+    assert left
+    assert int(left[1].replace(",", "")) >= 3 * READ_LIMIT * 0.8
+
+
 # --- whose they are, and for how long -------------------------------------------------------------
 
 
@@ -222,7 +245,8 @@ def test_only_ones_own_waiting_files_can_be_sent(page: Page, stranger: Page) -> 
         refused = reader.post("/ask", files=files, **body)
         assert refused.status_code == 409
         assert "no longer there" in refused.json()["detail"]
-    assert page.post("/ask", files=[file], **body).status_code == 404  # it is another talk's
+    assert page.post("/ask", files=[file], **body).status_code == 409  # it is another talk's
+    assert page.state()["sidebar"].count('data-conversation="') == 1  # nothing was begun
     assert page.post("/ask", files=[file] * (MOST_FILES + 1), **body).status_code == 422
     assert page.http.delete(f"/candor/files/{file}").status_code == 404  # it was sent
     assert page.state(first)["thread"].count('class="file"') == 1
@@ -278,7 +302,8 @@ def test_a_file_of_files_that_lies_is_refused_or_tamed(page: Page) -> None:
     for wrong in ({"kind": "program"}, {"text": "x" * (READ_LIMIT + 1)}, {"content": "x"}):
         assert take(**wrong)["said"][1].endswith("not as it should be: 1.")
     assert take(name="../\u202e<b>.md", text="a\x00b", characters=-5)["imported"] == 1
-    newest = re.findall(r'data-conversation="(\w+)"', page.state()["sidebar"])[0]
+    listed = re.findall(r'data-conversation="(\w+)"', page.state()["sidebar"])
+    (newest,) = [one for one in listed if one != id_]
     assert '<bdi class="name">&lt;b&gt;.md</bdi>' in page.state(newest)["thread"]
 
 
