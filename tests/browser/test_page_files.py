@@ -104,6 +104,7 @@ def test_files_are_attached_removed_sent_and_stay(visit: Visit, hosted: Server) 
     page.locator(f'.card[data-model="{MISTRAL}"]').click()
     expect(page.locator(".blind")).to_be_hidden()
     page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator(".turn")).to_have_count(1)
     ended(page)
 
     assert chips(page) == ["locked.pdf"]  # what was not sent is not forgotten
@@ -166,6 +167,7 @@ def test_files_fit_and_stand_out(
     assert page.evaluate(CONTRAST) == []
     page.locator("#candor-question").fill("?")
     page.locator(".box [type=submit]").click()
+    expect(page.locator(".turn")).to_have_count(1)
     replies = ended(page)
     expect(replies).to_contain_text("قائمة المشتريات.txt")
     fits(page)
