@@ -67,7 +67,7 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     refuse_mode(body.mode, view)
     chosen = tools.listed(body.tools, view)
     question, attached = clean(body.question), [*dict.fromkeys(body.files)]
-    await files.refuse(attached, who, chat, spec)
+    await files.refuse(attached, body.conversation, who, chat, spec)
     id_ = body.conversation
     if id_ is None:
         id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id

@@ -31,7 +31,7 @@ changing = APIRouter(dependencies=[Depends(from_our_page)])
 NOT_SENT_AGAIN = "not told again"
 HELD_NO_MORE = "not available"
 HEADERS = {
-    "content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+    "content-security-policy": "sandbox; default-src 'none'",
     "x-content-type-options": "nosniff",
     "cache-control": "private, max-age=86400, immutable",
     "vary": "cookie",
@@ -94,16 +94,20 @@ async def show(id_: str, who: Who, chat: Shared) -> Response:
 # --- a question's files ---------------------------------------------------------------------------
 
 
-async def refuse(ids: Sequence[str], who: Reader, chat: Chat, spec: ModelSpec) -> None:
+async def refuse(
+    ids: Sequence[str], conversation_id: str | None, who: Reader, chat: Chat, spec: ModelSpec
+) -> None:
     """Refuse a question whose files are gone, or that shows pictures to who does not see."""
     if not ids:
         return
     view = chat.view(who)
     try:
-        files = await chat.store.attachments(who.owner, ids)
+        files = (await chat.store.attachments(who.owner, ids)).values()
     except NotFound as error:
         raise HTTPException(409, view.say.files_gone) from error
-    refuse_blind(files.values(), spec, view)
+    if any(file.conversation_id not in (None, conversation_id) for file in files):
+        raise HTTPException(409, view.say.files_gone)
+    refuse_blind(files, spec, view)
 
 
 def refuse_blind(files: Iterable[Attachment], spec: ModelSpec, view: View) -> None:
@@ -128,38 +132,43 @@ async def held_by(
     wanted: list[str] = []
     for before in conversation.upwards(turn.id):
         for file in conversation.attached(before):
-            if file.kind == "image" and images > 0:
-                images -= 1
-                wanted.append(file.id)
-            elif file.kind != "image" and characters > 0:
+            if file.kind == "image":
+                images -= file.opens
+                held = file.opens and images >= 0
+            else:
+                held = characters > 0
                 characters -= file.read
+            if held:
                 wanted.append(file.id)
     return await store.attachments(owner, wanted, whole=True) if wanted else {}
 
 
 def asked(conversation: Conversation, turn: Turn, held: Mapping[str, Attachment]) -> Message:
     """A question with its files; of those that are not `held`, the names."""
-    documents: list[Document] = []
-    images: list[Image] = []
-    for file in conversation.attached(turn):
-        whole = held.get(file.id)
-        if whole is None:
-            documents.append(Document(name=file.name, text="", part=NOT_SENT_AGAIN))
-        elif whole.kind == "image" and whole.content:
-            images.append(image_of(whole))
-        else:
-            part = part_of(whole) if whole.text else HELD_NO_MORE
-            documents.append(Document(name=whole.name, text=whole.text or "", part=part))
+    files = conversation.attached(turn)
+    images = [file for file in files if file.kind == "image" and file.opens]
     return Message(
-        role="user", text=turn.question, documents=tuple(documents), images=tuple(images)
+        role="user",
+        text=turn.question,
+        documents=tuple(document(file, held) for file in files if file not in images),
+        images=tuple(image(file, held) for file in images),
     )
 
 
-def image_of(file: Attachment) -> Image:
-    content = b64encode(file.content or b"").decode()
-    return Image.model_validate(
-        {"name": file.name, "media_type": file.media_type, "base64": content}
-    )
+def document(file: Attachment, held: Mapping[str, Attachment]) -> Document:
+    """A file as text; a picture that did not come along with its conversation is one without."""
+    if not file.opens:
+        return Document(name=file.name, text="", part=HELD_NO_MORE)
+    if file.id not in held:
+        return Document(name=file.name, text="", part=NOT_SENT_AGAIN, left=file.read)
+    return Document(name=file.name, text=held[file.id].text or "", part=part_of(file))
+
+
+def image(file: Attachment, held: Mapping[str, Attachment]) -> Image:
+    """A picture; one that is not held is beyond what is sent, and only named."""
+    content = held[file.id].content or b"" if file.id in held else b""
+    fields = {"media_type": file.media_type, "base64": b64encode(content).decode()}
+    return Image.model_validate({"name": file.name, **fields})
 
 
 def part_of(file: Attachment) -> str:

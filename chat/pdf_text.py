@@ -59,7 +59,7 @@ def read(data: bytes, most: int) -> dict[str, Any]:
             lengths.append(len(text))
             if sum(lengths) >= most:
                 break
-    except OutOfTime:
+    except (OutOfTime, MemoryError):
         if not any(texts):
             return {"reason": "pdf_slow"}
     except Exception:  # a broken file fails in every way there is
@@ -79,6 +79,8 @@ def page_texts(reader: Any) -> Iterator[str]:
     for number in range(min(len(reader.pages), MOST_PAGES)):
         try:
             yield reader.pages[number].extract_text().strip()
+        except MemoryError:
+            raise
         except Exception:  # the others may be sound
             yield ""
 

@@ -13,6 +13,7 @@ import codecs
 import io
 import json
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ QUALITY = 88  # of a JPEG
 
 Kind = Literal["text", "pdf", "image"]
 PDF_READER = Path(__file__).with_name("pdf_text.py")
+NEEDED = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")  # by a Python to start, and no secrets
 PDF_HEAD = 1024  # bytes among which a PDF's mark stands
 PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -131,8 +133,9 @@ async def pdf(data: bytes, seconds: int = PDF_SECONDS) -> Reading:
     """The text of a PDF's first pages, read by `pdf_text.py`, which sees nothing of our secrets."""
     command = (sys.executable, "-I", str(PDF_READER), str(READ_LIMIT + 1), str(seconds))
     pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    plain = {name: value for name, value in os.environ.items() if name in NEEDED}
     reader = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=nowhere, env={}
+        *command, stdin=pipe, stdout=pipe, stderr=nowhere, env=plain
     )
     try:
         async with asyncio.timeout(PDF_PATIENCE * seconds):

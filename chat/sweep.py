@@ -1,4 +1,7 @@
-"""What readers have deleted is kept for a day, so that they can take it back; then it goes."""
+"""What readers have deleted is kept for a day, so that they can take it back; then it goes.
+
+So do files that were attached to no question.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ EVERY = 3600.0  # seconds
 
 
 async def sweeping(store: Store, every: float = EVERY) -> None:
-    """Remove what was deleted a day ago, now and then. Does not end."""
+    """Remove what was deleted or left a day ago, now and then. Does not end."""
     while True:
         try:
             gone = await store.forget(now() - KEPT)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .pipeline import Guard
     from .providers import Connection
     from .tools.toolbox import Toolbox, ToolServers
-    from .types import Message, ModelSpec, Options, Signal, Span, Verdict
+    from .types import Document, Image, Message, ModelSpec, Options, Signal, Span, Verdict
 
 __version__ = "0.1.0"
 
@@ -48,12 +48,14 @@ __all__ = [
     "Connection",
     "Consulted",
     "Delta",
+    "Document",
     "Done",
     "Event",
     "Exhausted",
     "Failed",
     "FellBack",
     "Guard",
+    "Image",
     "InputError",
     "Judged",
     "Message",
@@ -85,7 +87,7 @@ PLACES = {
     "pipeline": ("Guard",),
     "providers": ("Connection",),
     "tools.toolbox": ("ToolServers", "Toolbox"),
-    "types": ("Message", "ModelSpec", "Options", "Signal", "Span", "Verdict"),
+    "types": ("Document", "Image", "Message", "ModelSpec", "Options", "Signal", "Span", "Verdict"),
 }
 MODULES = {name: module for module, names in PLACES.items() for name in names}
 

@@ -171,16 +171,18 @@ class ModelSpec(Value):
 class Document(Value):
     """The text of a file that is told with a message; `text` may be empty.
 
-    `part` says in English what of the file it is ("pages 1 to 3 of 9"), where it is not all.
+    `part` says in English what of the file it is ("pages 1 to 3 of 9"), where it is not all; `left`
+    counts the characters of it that whoever made the message left out.
     """
 
     name: str
     text: str = Field(repr=False)
     part: str = ""
+    left: int = Field(default=0, ge=0)
 
 
 class Image(Value):
-    """A picture of a message; `base64` holds its bytes."""
+    """A picture of a message; `base64` holds its bytes, or nothing where it is only to be named."""
 
     name: str
     media_type: Literal["image/jpeg", "image/png", "image/webp"]

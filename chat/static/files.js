@@ -4,7 +4,8 @@ export function attaching({ root, box, question, region, state, attempt, api }) 
   const tray = box.querySelector(".tray");
   const list = tray.querySelector("ul");
   const blind = tray.querySelector(".blind");
-  const status = tray.querySelector('[role="status"]');
+  const status = tray.querySelector(".told");
+  const heard = box.querySelector(".only-read");  // what the chips show already
   const picker = box.querySelector('input[type="file"]');
   const most = Number(picker.dataset.most);
   const largest = Number(picker.dataset.bytes);
@@ -35,6 +36,7 @@ export function attaching({ root, box, question, region, state, attempt, api }) 
   }
 
   async function add(file) {
+    tell("");
     const chip = waiting(file.name);
     list.append(chip);
     look();
@@ -43,7 +45,7 @@ export function attaching({ root, box, question, region, state, attempt, api }) 
       const answer = await upload(file, chip);
       const fresh = Object.assign(document.createElement("div"), { innerHTML: answer.html }).querySelector("li");
       if (chip.isConnected) chip.replaceWith(fresh); else forget(answer.id);
-      tell(state.say.files_added.replace("{name}", `\u2068${file.name}\u2069`));
+      heard.textContent = state.say.files_added.replace("{name}", `\u2068${file.name}\u2069`);
     } catch (error) {
       refuse(chip, file.name, error.message);
     }
@@ -85,7 +87,7 @@ export function attaching({ root, box, question, region, state, attempt, api }) 
   function refuse(chip, name, reason) {
     chip.className = "file wrong";
     chip.querySelector("progress").replaceWith(Object.assign(document.createElement("span"), { className: "rest", textContent: reason }));
-    tell(`${name}: ${reason}`);
+    heard.textContent = `${name}: ${reason}`;
   }
 
   function remove(element) {

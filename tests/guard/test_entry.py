@@ -91,6 +91,13 @@ def test_the_context_is_the_configurations_else_the_providers(
     assert propose(host, model).values()["context"] == context
 
 
+@pytest.mark.parametrize(("model", "sees"), [("mistralai/Test-7B", True), ("acme/Tuned-7B", None)])
+def test_a_model_sees_if_its_configuration_says_how(
+    host: Host, model: str, sees: bool | None
+) -> None:
+    assert propose(host, model).values().get("images") is sees
+
+
 def test_hostile_words_stay_on_their_line(host: Host) -> None:
     proposed = propose(host, "acme/Hostile")
     (held,) = yaml.safe_load(proposed.yaml())
