@@ -99,6 +99,13 @@ def served(host: ToolHost) -> MCPServer[Any]:
         return "at last"
 
     @mcp.tool()
+    async def unhurried(query: str) -> str:
+        """Takes a while, so that one can watch."""
+        host.calls.append(("unhurried", {"query": query}))
+        await asyncio.sleep(1)
+        return FOUND.get(query, query)
+
+    @mcp.tool()
     def fails(query: str) -> str:
         """Says that it failed."""
         host.calls.append(("fails", {"query": query}))
