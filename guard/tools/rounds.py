@@ -65,7 +65,8 @@ class Rounds:
     """What one model was offered, what it has called, and what it was told of that.
 
     `outside` holds the results, folded for comparison; `unsupported` says that the host takes no
-    tools. Without a toolbox the model is asked once, as if there were no tools.
+    tools, `offering` that the request that runs has offered some. `made` counts rounds of calls,
+    `calls` those of all rounds. Without a toolbox the model is asked once, without tools.
     """
 
     attempt: int
@@ -73,7 +74,8 @@ class Rounds:
     tools: dict[str, Tool] = field(default_factory=dict)
     outside: tuple[str, ...] = ()
     unsupported: bool = False
-    asked: int = 0
+    offering: bool = False
+    made: int = 0
     calls: int = 0
     length: int = 0
     after: list[BaseMessage] = field(default_factory=list)
@@ -101,7 +103,7 @@ class Rounds:
         if self.box is None or self.unsupported:
             return {}
         limits = self.box.limits
-        more = self.asked < limits.rounds and self.calls < limits.calls
+        more = self.made < limits.rounds and self.calls < limits.calls
         return self.tools if more else {}
 
     async def spoken(
@@ -109,9 +111,8 @@ class Rounds:
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """The chunks of one round; a host that refuses tools is asked again without them."""
         tools, began = self.offered, False
-        self.pieces = []
+        self.pieces, self.offering = [], bool(tools)
         if tools:
-            self.asked += 1
             try:
                 chunks = spoken(bound(chat, tools), messages, self.after)
                 async with aclosing(chunks):
@@ -121,7 +122,7 @@ class Rounds:
             except ProviderError as error:
                 if self.after or began or error.kind not in REFUSING:
                     raise
-                self.unsupported = True
+                self.unsupported, self.offering = True, False
             else:
                 return
         async with aclosing(spoken(chat, messages, self.after)) as chunks:
@@ -143,8 +144,8 @@ class Rounds:
         return added
 
     def wanted(self, finish_reason: str) -> list[Asked]:
-        """The calls that the round has ended with."""
-        if not self.pieces or finish_reason in UNFINISHED:
+        """The calls that the round has ended with; none where no tools were offered in it."""
+        if not self.pieces or not self.offering or finish_reason in UNFINISHED:
             return []
         from langchain_core.messages.ai import add_ai_message_chunks
 
@@ -169,6 +170,7 @@ class Rounds:
         told: dict[int, str] = {}
         first = self.calls
         self.calls += len(wanted)
+        self.made += 1
         calls = [self._call(first + n, one, told) for n, one in enumerate(wanted)]
         async with aclosing(merged(calls)) as events:
             async for event in events:
@@ -192,7 +194,7 @@ class Rounds:
         )
         began = time.monotonic()
         result = await self._result(number, tool, asked)
-        told[number] = framed(result, tool.name if tool else asked.name)
+        told[number] = framed(result, asked.name)
         self.outside += (fold(result.text),) if result.text else ()
         yield Returned(
             attempt=self.attempt,
@@ -249,7 +251,7 @@ def messages_of(said: str, wanted: Sequence[Asked], results: Sequence[str]) -> l
 
 
 def framed(result: Result, tool: str) -> str:
-    """A result as it is put to the model."""
+    """A result as it is put to the model, with the name by which it knows the tool."""
     failed = FAILED[result.fault] if result.fault else ""
     if not result.text:
         return failed or "The tool returned nothing."
