@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.runnables import Runnable
 
 ARGUMENTS = 20_000  # characters of all calls of one model
+MOST_CALLS = 50  # of one round; the rest is not even told
 UNNAMED = "unnamed"
 LABEL = 100  # characters of a tool's name
 REFUSING = frozenset({"rejected", "not_found"})  # how hosts answer that offer no tools
@@ -151,11 +152,12 @@ class Rounds:
 
         whole = add_ai_message_chunks(self.pieces[0], *self.pieces[1:])
         found: dict[str, Asked] = {}
-        for part in whole.tool_call_chunks:
+        for part in whole.tool_call_chunks[:MOST_CALLS]:
             id_, words = part["id"] or "", part["args"] or "{}"
+            name = (part["name"] or UNNAMED)[:LABEL]
             if not id_ or id_ in found:
                 id_ = f"call{self.calls + len(found):05}"  # nine letters, as some hosts want it
-            found[id_] = Asked(id_, part["name"] or UNNAMED, words, read(words))
+            found[id_] = Asked(id_, name, words, read(words))
         return [*found.values()]
 
     async def run(
@@ -189,7 +191,7 @@ class Rounds:
             server=spec.id if spec else "",
             title=spec.title if spec else "",
             search=spec.search if spec else False,
-            tool=plain(tool.name if tool else asked.name)[:LABEL],
+            tool=plain(tool.name[:LABEL] if tool else asked.name),
             arguments=plain(asked.words),
         )
         began = time.monotonic()

@@ -216,7 +216,7 @@ def test_files_from_before_tools_are_read_and_hostile_ones_refused(page: Page) -
     assert reply.pop("calls") == []
     assert ConversationRecord.model_validate(kept).turns[0].replies[0].calls == ()
     for wrong in (
-        [{}] * 101,
+        [{}] * 201,
         [{"text": "x" * 100_001}],
         [{"fault": "no such fault"}],
         [{"call": -1}],
