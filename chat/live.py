@@ -163,6 +163,7 @@ class Live:
                 reply.thoughts = (reply.thoughts or "") + event.text.translate(NUL)
                 await self._save_now_and_then(row)
             case Called() | Returned() | Unoffered():
+                reply.waits = None
                 await self._save(row, calls=noted(reply.calls or [], event))
             case Judged():
                 await self._judge(row, event)

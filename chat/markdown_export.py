@@ -97,8 +97,7 @@ def call_written(call: CallRecord, reply: Reply, view: View) -> Iterator[str]:
 
 def verbatim(text: str) -> str:
     """Foreign text as a block of code that it cannot leave."""
-    text = text.replace("\x00", "\ufffd")
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     return f"{fence}text\n{text}\n{fence}"
 
 

@@ -13,7 +13,7 @@ How a model answers follows from its id (`TEMPERS`; all others are candid). A fa
 
 and is any HTTP status from 400 on, or one of `WAYS`. Where tools are offered, the question says
 which are called: `use:search=lentils,slow=x>search=more` calls two at once, then one; `+` at its
-end goes on for ever, `aloud` says a word before, `echoed` repeats what the tools returned (see
+end goes on for ever, `aloud` says a word before, `unasked` calls where nothing was offered, `echoed` repeats what the tools returned (see
 `wanted`). A `judge/…` gives an opinion of the reply that
 its prompt holds, by rule or in one of the ways of `JUDGES`; `judge/slow` never answers and
 `judge/no-schema` refuses a `response_format`. What a real model would say is not covered.
@@ -214,7 +214,7 @@ def wanted(question: str, body: dict[str, Any]) -> list[Use]:
     """The calls that the question asks for in this round, by the names that were offered."""
     offered = [tool["function"]["name"] for tool in body.get("tools") or ()]
     plan = re.search(r"use:([^\s+]+)(\+?)", question)
-    if not offered or plan is None:
+    if plan is None or not (offered or "unasked" in question):
         return []
     rounds = plan[1].split(">")
     turn = sum(1 for message in body["messages"] if message.get("tool_calls"))
@@ -248,15 +248,38 @@ class Asked:
     pieces: int = 0
 
 
+def settles(reached: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether `reached` comes true within a generous time."""
+    end = time.monotonic() + seconds
+    while not reached() and time.monotonic() < end:
+        time.sleep(0.01)
+    return reached()
+
+
 @dataclass
-class Host:
+class Breakable:
+    """A server that can be out of order; `broken` says in which way."""
+
+    port: int = 0
+    broken: str = ""
+
+    @contextmanager
+    def failing(self, fault: str) -> Iterator[None]:
+        """Every request meets this fault, for a while."""
+        self.broken = fault
+        try:
+            yield
+        finally:
+            self.broken = ""
+
+
+@dataclass
+class Host(Breakable):
     """The running server. `answering` counts requests at work, `connections` open sockets."""
 
     pace: float = PACE
-    port: int = 0
     asked: list[Asked] = field(default_factory=list)
     answering: int = 0
-    broken: str = ""
     server: uvicorn.Server | None = None
 
     @property
@@ -268,15 +291,6 @@ class Host:
         return len(self.server.server_state.connections) if self.server else 0
 
     @contextmanager
-    def failing(self, fault: str) -> Iterator[None]:
-        """Every request meets this fault, for a while."""
-        self.broken = fault
-        try:
-            yield
-        finally:
-            self.broken = ""
-
-    @contextmanager
     def at_work(self) -> Iterator[None]:
         self.answering += 1
         try:
@@ -285,11 +299,7 @@ class Host:
             self.answering -= 1
 
     def settles(self, reached: Callable[[], bool], seconds: float = 5.0) -> bool:
-        """Whether `reached` comes true within a generous time."""
-        end = time.monotonic() + seconds
-        while not reached() and time.monotonic() < end:
-            time.sleep(0.01)
-        return reached()
+        return settles(reached, seconds)
 
 
 class Said(NamedTuple):
@@ -617,14 +627,20 @@ def server_of(host: Host, port: int) -> uvicorn.Server:
 def running(port: int = 0, pace: float = PACE) -> Iterator[Host]:
     """The host on a free port, in a thread of its own."""
     host = Host(pace=pace)
-    server = server_of(host, port)
+    with in_a_thread(server_of(host, port)) as host.port:
+        yield host
+
+
+@contextmanager
+def in_a_thread(server: uvicorn.Server) -> Iterator[int]:
+    """The server at work in a thread of its own; its port."""
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    if not host.settles(lambda: server.started or not thread.is_alive(), 20) or not server.started:
+    settles(lambda: server.started or not thread.is_alive(), 20)
+    if not server.started:
         raise RuntimeError("the test host did not start")
-    host.port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield host
+        yield int(server.servers[0].sockets[0].getsockname()[1])
     finally:
         server.should_exit = True
         thread.join(10)

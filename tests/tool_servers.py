@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import replies
 import uvicorn
 from mcp.server.mcpserver import Image, MCPServer
 from starlette.applications import Starlette
@@ -49,35 +48,21 @@ FOUND = {
 
 
 @dataclass
-class ToolHost:
-    """The running server. `calls` are those that came; `broken` is answered to every request."""
+class ToolHost(replies.Breakable):
+    """The running server. `calls` are those that came, `headers` those of each request."""
 
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: int = 0
-    broken: str = ""
-    port: int = 0
     mcp: MCPServer[Any] | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/mcp"
 
-    def called(self, seconds: float = 20.0) -> bool:
+    def called(self) -> bool:
         """Whether a call has come within a generous time."""
-        end = time.monotonic() + seconds
-        while not self.calls and time.monotonic() < end:
-            time.sleep(0.01)
-        return bool(self.calls)
-
-    @contextmanager
-    def failing(self, how: str) -> Iterator[None]:
-        """Every request meets this fault, for a while."""
-        self.broken = how
-        try:
-            yield
-        finally:
-            self.broken = ""
+        return replies.settles(lambda: bool(self.calls), 20)
 
 
 def served(host: ToolHost) -> MCPServer[Any]:
@@ -97,6 +82,13 @@ def served(host: ToolHost) -> MCPServer[Any]:
         host.calls.append(("slow", {"query": query}))
         await asyncio.sleep(30)
         return "at last"
+
+    @mcp.tool()
+    async def unhurried(query: str) -> str:
+        """Takes a while, so that one can watch."""
+        host.calls.append(("unhurried", {"query": query}))
+        await asyncio.sleep(1)
+        return FOUND.get(query, query)
 
     @mcp.tool()
     def fails(query: str) -> str:
@@ -189,20 +181,8 @@ def running() -> Iterator[ToolHost]:
     config = uvicorn.Config(
         Broken(app, host), port=0, log_level="critical", timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    end = time.monotonic() + 30
-    while not server.started and thread.is_alive() and time.monotonic() < end:
-        time.sleep(0.01)
-    if not server.started:
-        raise RuntimeError("the server of tools did not start")
-    host.port = server.servers[0].sockets[0].getsockname()[1]
-    try:
+    with replies.in_a_thread(uvicorn.Server(config)) as host.port:
         yield host
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 if __name__ == "__main__":

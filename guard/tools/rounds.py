@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.runnables import Runnable
 
 ARGUMENTS = 20_000  # characters of all calls of one model
+MOST_CALLS = 50  # of one round; the rest is not even told
 UNNAMED = "unnamed"
 LABEL = 100  # characters of a tool's name
 REFUSING = frozenset({"rejected", "not_found"})  # how hosts answer that offer no tools
@@ -65,7 +66,8 @@ class Rounds:
     """What one model was offered, what it has called, and what it was told of that.
 
     `outside` holds the results, folded for comparison; `unsupported` says that the host takes no
-    tools. Without a toolbox the model is asked once, as if there were no tools.
+    tools, `offering` that the request that runs has offered some. `made` counts rounds of calls,
+    `calls` those of all rounds. Without a toolbox the model is asked once, without tools.
     """
 
     attempt: int
@@ -73,7 +75,8 @@ class Rounds:
     tools: dict[str, Tool] = field(default_factory=dict)
     outside: tuple[str, ...] = ()
     unsupported: bool = False
-    asked: int = 0
+    offering: bool = False
+    made: int = 0
     calls: int = 0
     length: int = 0
     after: list[BaseMessage] = field(default_factory=list)
@@ -101,7 +104,7 @@ class Rounds:
         if self.box is None or self.unsupported:
             return {}
         limits = self.box.limits
-        more = self.asked < limits.rounds and self.calls < limits.calls
+        more = self.made < limits.rounds and self.calls < limits.calls
         return self.tools if more else {}
 
     async def spoken(
@@ -109,9 +112,8 @@ class Rounds:
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """The chunks of one round; a host that refuses tools is asked again without them."""
         tools, began = self.offered, False
-        self.pieces = []
+        self.pieces, self.offering = [], bool(tools)
         if tools:
-            self.asked += 1
             try:
                 chunks = spoken(bound(chat, tools), messages, self.after, **parameters)
                 async with aclosing(chunks):
@@ -121,7 +123,7 @@ class Rounds:
             except ProviderError as error:
                 if self.after or began or error.kind not in REFUSING:
                     raise
-                self.unsupported = True
+                self.unsupported, self.offering = True, False
             else:
                 return
         async with aclosing(spoken(chat, messages, self.after, **parameters)) as chunks:
@@ -143,18 +145,19 @@ class Rounds:
         return added
 
     def wanted(self, finish_reason: str) -> list[Asked]:
-        """The calls that the round has ended with."""
-        if not self.pieces or finish_reason in UNFINISHED:
+        """The calls that the round has ended with; none where no tools were offered in it."""
+        if not self.pieces or not self.offering or finish_reason in UNFINISHED:
             return []
         from langchain_core.messages.ai import add_ai_message_chunks
 
         whole = add_ai_message_chunks(self.pieces[0], *self.pieces[1:])
         found: dict[str, Asked] = {}
-        for part in whole.tool_call_chunks:
+        for part in whole.tool_call_chunks[:MOST_CALLS]:
             id_, words = part["id"] or "", part["args"] or "{}"
+            name = (part["name"] or UNNAMED)[:LABEL]
             if not id_ or id_ in found:
                 id_ = f"call{self.calls + len(found):05}"  # nine letters, as some hosts want it
-            found[id_] = Asked(id_, part["name"] or UNNAMED, words, read(words))
+            found[id_] = Asked(id_, name, words, read(words))
         return [*found.values()]
 
     async def run(
@@ -169,6 +172,7 @@ class Rounds:
         told: dict[int, str] = {}
         first = self.calls
         self.calls += len(wanted)
+        self.made += 1
         calls = [self._call(first + n, one, told) for n, one in enumerate(wanted)]
         async with aclosing(merged(calls)) as events:
             async for event in events:
@@ -187,12 +191,12 @@ class Rounds:
             server=spec.id if spec else "",
             title=spec.title if spec else "",
             search=spec.search if spec else False,
-            tool=plain(tool.name if tool else asked.name)[:LABEL],
+            tool=plain(tool.name[:LABEL] if tool else asked.name),
             arguments=plain(asked.words),
         )
         began = time.monotonic()
         result = await self._result(number, tool, asked)
-        told[number] = framed(result, tool.name if tool else asked.name)
+        told[number] = framed(result, asked.name)
         self.outside += (fold(result.text),) if result.text else ()
         yield Returned(
             attempt=self.attempt,
@@ -249,7 +253,7 @@ def messages_of(said: str, wanted: Sequence[Asked], results: Sequence[str]) -> l
 
 
 def framed(result: Result, tool: str) -> str:
-    """A result as it is put to the model."""
+    """A result as it is put to the model, with the name by which it knows the tool."""
     failed = FAILED[result.fault] if result.fault else ""
     if not result.text:
         return failed or "The tool returned nothing."

@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from ..errors import ConfigError, ToolError
 from ..plain import plain
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FRESH = 60.0  # seconds for which a list of tools is kept
+GRACE = 8.0  # seconds in which a session may end; a program that does not is killed within 6
 AT_ONCE = 8  # sessions that one server has to bear
 MOST_TOOLS = 40  # of one server
 MOST_PAGES = 10  # of a list
@@ -144,14 +146,22 @@ class ToolServers:
         self.limits = settings.limits
         self.by_id = {spec.id: Server(spec, environment) for spec in settings.servers}
         self.going: set[asyncio.Task[Any]] = set()
+        self.boxes: WeakSet[Toolbox] = WeakSet()
 
     def toolbox(self, ids: Iterable[str]) -> Toolbox | None:
         """The tools of these servers for one question; None where none of them is listed."""
         chosen = [server for id_, server in self.by_id.items() if id_ in set(ids)]
-        return Toolbox(chosen, self.limits, self.going) if chosen else None
+        if not chosen:
+            return None
+        self.boxes.add(box := Toolbox(chosen, self.limits, self.going))
+        return box
 
     async def close(self) -> None:
-        """Wait until all sessions have ended; those of questions that still run are cancelled."""
+        """End all sessions, also those of questions that still run, and wait for it."""
+        for box in [*self.boxes]:
+            box.close()
+        if self.going:
+            await asyncio.wait([*self.going], timeout=GRACE)
         for task in [*self.going]:
             task.cancel()
         if self.going:

@@ -49,6 +49,7 @@ async def play(host: replies.Host, tool_host: ToolHost) -> AsyncIterator[Play]:
         models: Catalogue = MODELS,
         seconds: float = 20,
         url: str = "",
+        patience: Patience | None = None,
         **options: Any,
     ) -> list[Event]:
         server = ToolServer(
@@ -57,7 +58,7 @@ async def play(host: replies.Host, tool_host: ToolHost) -> AsyncIterator[Play]:
         limited = ToolLimits(**(limits or {}))
         servers = ToolServers(ToolSettings(servers=(server,), limits=limited))
         made.append(servers)
-        guard = Guard(models, Connection(base_url=host.base_url), Patience(tries=1))
+        guard = Guard(models, Connection(base_url=host.base_url), patience or Patience(tries=1))
         asked = [Message(role="user", text=question)]
         source = guard.stream(asked, tools=servers.toolbox(["web"]), **options)
         return [event async for event in source]
@@ -130,6 +131,31 @@ async def test_a_model_that_never_ends_calling_is_asked_once_more_without_tools(
     assert len(host.asked) == asked
     assert "tools" not in host.asked[-1].body
     assert text_of(events).strip() == replies.CANDID["", "en"]
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_a_host_that_calls_what_was_not_offered_is_not_followed(
+    host: replies.Host, tool_host: ToolHost, play: Play, offered: bool
+) -> None:
+    question = f"{SOUP} use:search=x+ unasked aloud"
+    if offered:
+        events = await play(question, limits={"rounds": 1})
+    else:
+        guard = Guard(MODELS, Connection(base_url=host.base_url))
+        source = guard.stream([Message(role="user", text=question)])
+        events = [event async for event in source]
+    assert len(host.asked) == 1 + offered
+    assert len(tool_host.calls) == offered
+    assert of(events, Done)
+
+
+async def test_a_request_that_is_sent_again_is_no_further_round(
+    play: Play, host: replies.Host
+) -> None:
+    question, patience = f"{SOUP} use:search=x fault:busy-soon", Patience(tries=3)
+    events = await play(question, limits={"rounds": 1}, patience=patience)
+    assert len(of(events, Called)) == 1
+    assert ["tools" in asked.body for asked in host.asked] == [True, True, False]
 
 
 async def test_calls_beyond_the_bound_are_shown_and_not_made(

@@ -147,9 +147,7 @@ async def test_the_list_is_kept_for_a_while_and_then_read_anew(
     boxes: Boxes, tool_host: ToolHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     servers = ToolServers(ToolSettings(servers=(web(tool_host),)))
-    first, second, third = (
-        Toolbox(servers.by_id.values(), servers.limits, servers.going) for _ in range(3)
-    )
+    first, second, third = (box for _ in range(3) if (box := servers.toolbox(["web"])))
     assert "web__search" in (await first.offer()).tools
     asked = tool_host.requests
     assert "web__search" in (await second.offer()).tools
@@ -162,9 +160,8 @@ async def test_the_list_is_kept_for_a_while_and_then_read_anew(
     tool_host.mcp.remove_tool("newer")
     gone = (await third.offer()).tools["web__newer"]
     assert (await third.call(gone, {"query": "x"})).fault == "failed"
-    for box in (first, second, third):
-        box.close()
     await servers.close()
+    assert not servers.going
 
 
 async def test_only_the_tools_that_the_operator_allows_are_offered(
