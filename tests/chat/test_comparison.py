@@ -44,8 +44,8 @@ def said(lane: int, text: str, **values: Any) -> Reply:
     verdict = {"status": "clean", "conduct": "answered", "score": 0, "topic": "tiananmen-1989"}
     model = MODELS.get((QWEN, LLAMA)[lane]).model_dump(mode="json")
     given = {"verdict": verdict, "state": "done", "model": model, "run": 0, "step": lane}
-    given |= {"finish_reason": "stop", "thoughts": None, "prompted": False}
-    return Reply(id=f"{lane}" * 32, turn_id=TURN, lane=lane, text=text, **given | values)
+    given |= {"finish_reason": "stop", "thoughts": None, "prompted": False, "text": text}
+    return Reply(id=f"{lane}" * 32, turn_id=TURN, lane=lane, **given | values)
 
 
 def drawn(*shown: Reply, question: str = TIANANMEN, language: str = "en", **view: Any) -> str:
@@ -141,7 +141,7 @@ def test_the_table_speaks_the_readers_language_and_runs_its_way() -> None:
 def test_the_last_that_each_lane_said_is_compared() -> None:
     """The picked model's host failed, so another one answers in its lane."""
     failed = said(0, "", state="failed", step=0)
-    instead = said(0, CANDID, step=2, id="2" * 32)
+    instead = said(0, CANDID, step=2)
     told = drawn(failed, said(1, REFUSAL), instead)
     assert [row[2] for row in rows(told)] == ["does not mention"] * 6
     assert "comparison" not in drawn(failed, said(1, CANDID))
