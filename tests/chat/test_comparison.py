@@ -110,7 +110,8 @@ def test_without_a_topic_there_is_no_table(page: Page, mode: str) -> None:
 def test_what_cannot_be_compared_fairly_is_not(first: Any, second: Any) -> None:
     if first.get("verdict"):
         second = second | {"verdict": first["verdict"]}
-    assert "comparison" not in drawn(said(0, REFUSAL, **first), said(1, CANDID, **second))
+    pair = said(0, **{"text": REFUSAL} | first), said(1, **{"text": CANDID} | second)
+    assert "comparison" not in drawn(*pair)
 
 
 def test_what_the_guard_ended_is_compared_as_far_as_it_came() -> None:
