@@ -47,7 +47,11 @@ class Edit(Body):
 
 
 class Retry(Body):
-    """Another run; `model` where another one is to answer."""
+    """Another run; `model` where another one is to answer, this once.
+
+    The conversation keeps its own: who wants a second view of one question has not said that they
+    want to go on with another model. That is what the picker above is for.
+    """
 
     model: str | None = None
 
@@ -63,6 +67,7 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     if id_ is None:
         id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
     async with chat.live.alone(id_):
+        await chat.live.stop(id_)  # of a run that has just begun, the question follows
         conversation = await chat.store.conversation(who.owner, id_)
         await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode)
         turn_id = await chat.store.add_turn(who.owner, id_, question, conversation.leaf_id)
@@ -77,17 +82,20 @@ async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> di
     spec = offered(conversation.model, chat.view(who))
     question = clean(body.question)
     async with chat.live.alone(id_):
-        new = await chat.store.add_turn(who.owner, id_, question, turn.parent_id)
+        new = await chat.store.add_turn(
+            who.owner, id_, question, turn.parent_id, parent_run=turn.parent_run
+        )
         return await run(chat, who, id_, new, spec)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/retry")
 async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> dict[str, Any]:
-    """Ask the same question again; the earlier replies stay, to page back to."""
+    """Ask the same question again; the earlier replies stay, with what follows, to page back to."""
     conversation = await chat.store.conversation(who.owner, id_)
     turn_of(conversation, turn_id)
     spec = offered(body.model or conversation.model, chat.view(who))
     async with chat.live.alone(id_):
+        await chat.store.end_at(who.owner, id_, turn_id)
         return await run(chat, who, id_, turn_id, spec)
 
 
@@ -148,7 +156,7 @@ async def run(
         "path": [one.id for one in conversation.path()],
         "title": conversation.title,
         "entry": sidebar.listed([conversation], view),
-        "picked": render.picked(spec, view) if not below else None,
+        "picked": render.picked(spec, view) if spec.id == conversation.model else None,
     }
 
 

@@ -98,14 +98,22 @@ class ReplyRecord(Value):
 
 
 class TurnRecord(Value):
-    """A question and its replies. `parent` and `chosen` are places, of a turn and of a reply."""
+    """A question and its replies. `parent` and `chosen` are places, of a turn and of a reply.
+
+    `parent_run` is the run of the parent that it follows; None: the one that is shown there.
+    """
 
     parent: Place | None = None
+    parent_run: Number | None = None
     question: Words
     shown_run: Number = 0
     chosen: Place | None = None
     asked: Moment
     replies: tuple[ReplyRecord, ...] = ()
+
+    def has(self, run: int) -> bool:
+        """Whether a turn below may follow that run."""
+        return run == self.shown_run or any(reply.run == run for reply in self.replies)
 
 
 class ConversationRecord(Value):
@@ -128,6 +136,9 @@ class ConversationRecord(Value):
         for place, turn in enumerate(self.turns):
             if turn.parent is not None and turn.parent >= place:
                 raise ValueError("a turn's parent must stand before it")
+            above = None if turn.parent is None else self.turns[turn.parent]
+            if turn.parent_run is not None and not (above and above.has(turn.parent_run)):
+                raise ValueError("the run that a turn follows is not there")
             if turn.chosen is not None and turn.chosen >= len(turn.replies):
                 raise ValueError("the chosen reply is not there")
         if self.shown is not None and self.shown >= len(self.turns):
@@ -176,6 +187,7 @@ def turn_record(turn: Turn, replies: list[Reply], places: dict[str, int]) -> Tur
     ids = [reply.id for reply in replies]
     return TurnRecord(
         parent=places.get(turn.parent_id or ""),
+        parent_run=turn.parent_run,
         question=turn.question,
         shown_run=turn.shown_run,
         chosen=ids.index(turn.chosen) if turn.chosen in ids else None,
@@ -245,7 +257,9 @@ def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRe
         changed=conversation.updated_at,
         shown=len(path) - 1 if path else None,
         turns=tuple(
-            turn_record(turn, turn.shown(), places).model_copy(update={"shown_run": 0})
+            turn_record(turn, turn.shown(), places).model_copy(
+                update={"shown_run": 0, "parent_run": None}
+            )
             for turn in path
         ),
     )
@@ -288,21 +302,23 @@ def rows_of(record: ConversationRecord, owner: str) -> Conversation:
         created_at=record.begun,
         updated_at=record.changed,
     )
-    ids: list[str] = []
     for turn in record.turns:
-        conversation.turns.append(turn_row(turn, conversation.id, ids))
-        ids.append(conversation.turns[-1].id)
-    conversation.leaf_id = None if record.shown is None else ids[record.shown]
+        above = None if turn.parent is None else conversation.turns[turn.parent]
+        conversation.turns.append(turn_row(turn, conversation.id, above))
+    if record.shown is not None:
+        conversation.show(conversation.turns[record.shown])
     ours = [reply for turn in conversation.turns for reply in turn.replies if not reply.source]
     conversation.withheld = any(reply.status == "withheld" for reply in ours)
     return conversation
 
 
-def turn_row(record: TurnRecord, conversation_id: str, ids: list[str]) -> Turn:
+def turn_row(record: TurnRecord, conversation_id: str, above: Turn | None) -> Turn:
+    shown = above.shown_run if above else None
     turn = Turn(
         id=new_id(),
         conversation_id=conversation_id,
-        parent_id=None if record.parent is None else ids[record.parent],
+        parent_id=above.id if above else None,
+        parent_run=shown if record.parent_run is None else record.parent_run,
         question=record.question,
         shown_run=record.shown_run,
         created_at=record.asked,

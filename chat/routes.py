@@ -234,11 +234,12 @@ async def events(
             return
     conversation = await chat.store.conversation(who.owner, id_)
     path, titling = conversation.path(), chat.titles.coming(id_)
+    ended = turn_of(conversation, live.turn_id) if live else next(reversed(path), None)
     yield ServerSentEvent(
         event="end",
         data={
-            "turn": path[-1].id if path else None,
-            "html": await drawn(render.turn, conversation, path[-1], view) if path else "",
+            "turn": ended.id if ended else None,
+            "html": await drawn(render.turn, conversation, ended, view) if ended else "",
             "entry": sidebar.listed([conversation], view),
             "title": conversation.title,
             "titling": titling,
@@ -252,12 +253,7 @@ async def events(
 @changing.post("/conversations/{id_}/turns/{turn_id}/show")
 async def show(id_: str, turn_id: str, body: Show, who: Who, chat: Shared) -> dict[str, Any]:
     """Page to another run of a turn, or to another question in its place."""
-    conversation = await chat.store.conversation(who.owner, id_)
-    if body.run is not None:
-        await chat.store.show_run(who.owner, id_, turn_id, body.run)
-    if body.turn is not None:
-        leaf = conversation.newest_leaf(turn_of(conversation, body.turn))
-        await chat.store.change(who.owner, id_, leaf_id=leaf.id)
+    await chat.store.show(who.owner, id_, body.turn or turn_id, body.run)
     view = chat.view(who)
     conversation = await chat.store.conversation(who.owner, id_)
     return {"thread": await drawn(render.thread, conversation, view, [])}

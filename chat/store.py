@@ -2,8 +2,9 @@
 
 A conversation is a tree of turns (an edited question is a sibling of the first); a turn has runs (a
 retry is a new run), a run has replies (a fallback is the next step, a model that answers beside the
-first is in the second lane). Nothing that was shown is overwritten. Every row belongs to an owner,
-and no call reads another's.
+first is in the second lane). A turn follows one run of its parent: under another run it is not
+shown. Nothing that was shown is overwritten. Every row belongs to an owner, and no call reads
+another's.
 """
 
 from __future__ import annotations
@@ -135,18 +136,31 @@ class Conversation(Base):
 
     def siblings(self, turn: Turn) -> list[Turn]:
         """The turns that stand in the same place, oldest first."""
-        return [other for other in self.turns if other.parent_id == turn.parent_id]
+        return [other for other in self.turns if other.place == turn.place]
 
     def newest_leaf(self, turn: Turn) -> Turn:
-        """The last turn below `turn`, following the newest child each time."""
-        newest = {other.parent_id: other for other in self.turns}
-        while turn.id in newest:
-            turn = newest[turn.id]
+        """The last turn below the run of `turn` that is shown, by the newest child each time."""
+        newest = {other.place: other for other in self.turns}
+        while below := newest.get((turn.id, turn.shown_run)) or newest.get((turn.id, None)):
+            turn = below
         return turn
+
+    def show(self, leaf: Turn) -> None:
+        """Let the path end with `leaf`; of each turn above, the run is shown that it follows."""
+        self.leaf_id = leaf.id
+        by_id = {turn.id: turn for turn in self.turns}
+        below = leaf
+        while (turn := by_id.get(below.parent_id or "")) is not None:
+            if below.parent_run is not None:
+                turn.shown_run = below.parent_run
+            below = turn
 
 
 class Turn(Base):
-    """A question and its runs. `chosen` is the reply that the reader goes on with."""
+    """A question and its runs. `chosen` is the reply that the reader goes on with.
+
+    `parent_run` is the run of the turn above that this one follows; None: whichever is shown.
+    """
 
     __tablename__ = "turn"
 
@@ -155,6 +169,7 @@ class Turn(Base):
         ForeignKey("conversation.id", ondelete="CASCADE"), index=True
     )
     parent_id: Mapped[str | None] = mapped_column(default=None)
+    parent_run: Mapped[int | None] = mapped_column(default=None)
     question: Mapped[str] = mapped_column(Text)
     shown_run: Mapped[int] = mapped_column(default=0)
     chosen: Mapped[str | None] = mapped_column(default=None)
@@ -163,6 +178,11 @@ class Turn(Base):
     replies: Mapped[list[Reply]] = relationship(
         back_populates="turn", order_by="Reply.run, Reply.step", cascade="all, delete-orphan"
     )
+
+    @property
+    def place(self) -> tuple[str | None, int | None]:
+        """What it follows: a turn, and the run of that."""
+        return self.parent_id, self.parent_run
 
     @property
     def runs(self) -> int:
@@ -422,14 +442,26 @@ class Store:
         return conversation
 
     async def add_turn(
-        self, owner: str, conversation_id: str, question: str, parent_id: str | None
+        self,
+        owner: str,
+        conversation_id: str,
+        question: str,
+        parent_id: str | None,
+        *,
+        parent_run: int | None = None,
     ) -> str:
-        """A new question below `parent_id`; it becomes the one that is shown. Returns its id."""
+        """A new question below `parent_id`; it becomes the one that is shown. Returns its id.
+
+        Args:
+            parent_run: the run that it follows; the one that is shown where left out.
+        """
         async with self.session() as session:
             conversation = await load(session, owner, conversation_id)
-            turn = Turn(id=new_id(), parent_id=parent_id, question=question)
+            if parent_id and parent_run is None:
+                parent_run = turn_of(conversation, parent_id).shown_run
+            turn = Turn(id=new_id(), parent_id=parent_id, parent_run=parent_run, question=question)
             conversation.turns.append(turn)
-            conversation.leaf_id = turn.id
+            conversation.show(turn)
             conversation.updated_at = now()
             await index(session, turn.id, conversation_id, turn.id, question)
             return turn.id
@@ -546,11 +578,22 @@ class Store:
             if not gone.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(token)
 
-    async def show_run(self, owner: str, conversation_id: str, turn_id: str, run: int) -> None:
-        """Show another run of a turn."""
+    async def show(
+        self, owner: str, conversation_id: str, turn_id: str, run: int | None = None
+    ) -> None:
+        """Show a turn, or another run of it, with the newest of what follows."""
         async with self.session() as session:
-            turn = turn_of(await load(session, owner, conversation_id), turn_id)
-            turn.shown_run = max(0, min(run, turn.runs - 1))
+            conversation = await load(session, owner, conversation_id)
+            turn = turn_of(conversation, turn_id)
+            if run is not None:
+                turn.shown_run = max(0, min(run, turn.runs - 1))
+            conversation.show(conversation.newest_leaf(turn))
+
+    async def end_at(self, owner: str, conversation_id: str, turn_id: str) -> None:
+        """Let the path end with a turn; what follows it stays, to page back to."""
+        async with self.session() as session:
+            conversation = await load(session, owner, conversation_id)
+            conversation.show(turn_of(conversation, turn_id))
 
     async def choose(self, owner: str, conversation_id: str, turn_id: str, reply_id: str) -> None:
         """Go on with another reply of the run that is shown.
@@ -575,12 +618,13 @@ class Store:
             await session.merge(Preferences(owner=owner, **values))
 
     async def add_reply(self, reply: Reply) -> None:
-        """A reply that begins; its turn shows its run."""
+        """A reply that begins; with the first of a run, its turn shows that run."""
         async with self.session() as session:
             session.add(reply)
-            await session.execute(
-                update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
-            )
+            if reply.step == 0:
+                await session.execute(
+                    update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
+                )
             if reply.state != "streaming":
                 await index_reply(session, reply.id)
 

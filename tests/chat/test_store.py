@@ -99,7 +99,7 @@ async def test_a_retry_is_a_new_run_and_the_earlier_one_stays(store: Store) -> N
     turn = turn_of(await store.conversation(ANNA, id_), turn_id)
     assert turn.runs == 2
     assert [reply.text for reply in turn.shown()] == ["Second.", "Third."]
-    await store.show_run(ANNA, id_, turn_id, 0)
+    await store.show(ANNA, id_, turn_id, 0)
     turn = turn_of(await store.conversation(ANNA, id_), turn_id)
     assert [reply.text for reply in turn.shown()] == ["First."]
 
@@ -109,7 +109,7 @@ async def test_paging_stays_among_the_runs(store: Store, asked: int, shown: int)
     id_, turn_id = await begun(store)
     await store.add_reply(said(turn_id, run=0))
     await store.add_reply(said(turn_id, run=1))
-    await store.show_run(ANNA, id_, turn_id, asked)
+    await store.show(ANNA, id_, turn_id, asked)
     assert turn_of(await store.conversation(ANNA, id_), turn_id).shown_run == shown
 
 
@@ -169,7 +169,7 @@ async def test_nobody_reads_or_changes_anothers_conversation(store: Store) -> No
         store.add_turn(BEN, id_, "Mine now?", None),
         store.change(BEN, id_, title="Mine"),
         store.change(BEN, id_, deleted_at=now()),
-        store.show_run(BEN, id_, turn_id, 0),
+        store.show(BEN, id_, turn_id, 0),
         store.rate(BEN, id_, reply.id, feedback="bad"),
     ):
         with pytest.raises(NotFound):
