@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from . import matching, policy, provenance, verdict
 from .asking import Said, spoken
+from .continuing import continued, joined
 from .errors import ProviderError
 from .events import Cause, Delta, Done, Event, Failed, Judged, Started, Thought, Waiting
 from .exchange import Exchange, Progress
@@ -35,22 +36,35 @@ if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a r
 
 @dataclass(frozen=True)
 class Query:
-    """One question, as every model that is asked it is; `messages` end with it."""
+    """One question, as every model that is asked it is; `messages` end with it.
+
+    `goes_on` is the reply that the first model has begun, with the `thoughts` it had in their own
+    channel; a model that answers besides or instead begins anew.
+    """
 
     messages: Sequence[Message]
     mode: Mode
     language: str
     question: str = ""
     topic: TopicMatch | None = None
+    goes_on: str = ""
+    thoughts: str | None = None
 
     @classmethod
-    def of(cls, messages: Sequence[Message], mode: Mode, language: str) -> Self:
+    def of(
+        cls,
+        messages: Sequence[Message],
+        mode: Mode,
+        language: str,
+        goes_on: str = "",
+        thoughts: str | None = None,
+    ) -> Self:
         """The query with its topic; none is looked for where nothing is checked."""
         asked = [message.text for message in messages if message.role == "user"]
         question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
         topic = matching.match(question, before) if mode != "off" else None
-        return cls(messages, mode, language, question, topic)
+        return cls(messages, mode, language, question, topic, goes_on, thoughts)
 
     @property
     def jurisdiction(self) -> str | None:
@@ -80,7 +94,20 @@ class Attempt:
     fault: ProviderError | None = None
 
     def __post_init__(self) -> None:
-        self.said = Said(REPLY_LIMIT, Spent.asking(self.query.messages))
+        self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
+        if self.goes_on:
+            self.said.text, self.said.thoughts = self.query.goes_on, self.query.thoughts
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this goes on with a reply that was cut."""
+        return bool(self.query.goes_on) and self.number == 0
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What the model is told."""
+        told = self.query.messages
+        return continued(told, self.query.goes_on) if self.goes_on else told
 
     @property
     def said_nothing(self) -> bool:
@@ -160,7 +187,9 @@ class Attempt:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                chunks = watched(chat, self.query.messages, patience, self.model.id)
+                chunks = watched(chat, self.messages, patience, self.model.id)
+                if self.goes_on:
+                    chunks = joined(chunks, self.query.goes_on, self.query.thoughts)
                 first = await begun(chunks, seconds)
         async with aclosing(chunks):
             for event in self.take(first):

@@ -92,6 +92,8 @@ class Guard:
         mode: Mode | None = None,
         language: str = "en",
         token: str | None = None,
+        goes_on: str = "",
+        thoughts: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Ask a model and its successors, event by event. See `events` for their order.
 
@@ -102,12 +104,16 @@ class Guard:
                 choose it is for the caller to say (`Catalogue.guard.choices`).
             language: of explanations.
             token: the reader's own Hugging Face token.
+            goes_on: what the model has said of its reply, where that was cut: its `Delta`s bring
+                what is new, its `Judged`s are on the whole.
+            thoughts: what it has thought of it in a channel of their own.
 
         Raises:
             UnknownModel: no such model is on offer.
         """
         first = self.models.get(model or self.models.default)
-        query = Query.of(messages, mode or self.models.guard.mode, language)
+        mode = mode or self.models.guard.mode
+        query = Query.of(messages, mode, language, goes_on, thoughts)
         run = Run(
             query,
             self.models,
