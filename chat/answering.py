@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from guard import policy
 from guard.types import Message, Mode, ModelSpec
 
-from . import render, sidebar
+from . import render
 from .auth import Reader
 from .foreign import ForeignModel, model_of
 from .routes import (
@@ -23,10 +23,11 @@ from .routes import (
     clean,
     drawn,
     from_our_page,
+    listed_entry,
     offered,
     refuse_mode,
 )
-from .store import Conversation, Reply, Turn, turn_of
+from .store import Conversation, NotFound, Reply, Turn, reply_of, turn_of
 from .titles import Asker
 from .view import View, language_of
 
@@ -34,12 +35,16 @@ router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depe
 
 
 class Ask(Body):
-    """A question, in a conversation or, without one, in a new one."""
+    """A question, in a conversation or, without one, in a new one.
+
+    `temporary`: the page has said that it is not stored.
+    """
 
     question: Text
     model: str
     mode: Mode
     conversation: str | None = None
+    temporary: bool = False
 
 
 class Edit(Body):
@@ -64,8 +69,12 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     refuse_mode(body.mode, view)
     question = clean(body.question)
     id_ = body.conversation
+    chat = await chat.aside() if body.temporary and id_ is None else chat.holding(id_)
+    if body.temporary and not chat.store.temporary:
+        raise NotFound(id_)  # it is gone, and nothing of it may be stored
     if id_ is None:
-        id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
+        title = view.say.temporary if body.temporary else question
+        id_ = (await chat.store.start(who.owner, title, spec.id, body.mode)).id
     async with chat.live.alone(id_):
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
         conversation = await chat.store.conversation(who.owner, id_)
@@ -129,35 +138,64 @@ async def run(
     spec: ModelSpec,
     *,
     below: list[Reply] | None = None,
+    grows: str | None = None,
 ) -> dict[str, Any]:
-    """Start a run of a turn, or go on `below` the replies of one; returns the turn to show."""
+    """Start a run of a turn, or go on with one; returns the turn to show.
+
+    Args:
+        below: the replies of the run that another model answers below.
+        grows: the id of the reply that its model goes on with.
+    """
     await chat.live.stop(conversation_id)
     conversation = await chat.store.conversation(who.owner, conversation_id)
     turn = turn_of(conversation, turn_id)
     view = chat.view(who)
+    begun = reply_of(conversation, grows)[1] if grows else None
     mode = allowed(conversation.mode, view)
+    if below and mode == "compare":
+        mode = "fall back"
+    if begun:
+        mode = mode_of_more(mode, turn)
+        number, step = begun.run, begun.step
+        begun.state, begun.fault = "streaming", None
+    else:
+        number, step = below[0].run if below else turn.runs, len(below or [])
     source = partial(
         chat.guard(who).stream,
         history(conversation, turn),
         model=spec.id,
-        mode="fall back" if below and mode == "compare" else mode,
+        mode=mode,
         language=language_of(turn.question, who.language),
         token=who.token,
+        goes_on=begun.text if begun else "",
+        thoughts=begun.thoughts if begun else None,
     )
-    number = below[0].run if below else turn.runs
-    step = len(below or [])
-    live = await chat.live.begin(conversation_id, turn_id, source, run=number, step=step)
-    chat.titles.begin(conversation, live, Asker(who.owner, chat.guard(who), who.token))
     turn.shown_run = number
+    html = await drawn(render.turn, conversation, turn, view)  # while nothing changes it
+    live = await chat.live.begin(
+        conversation_id, turn_id, source, run=number, step=step, grows=begun
+    )
+    if not chat.store.temporary:
+        chat.titles.begin(conversation, live, Asker(who.owner, chat.guard(who), who.token))
     return {
         "conversation": conversation_id,
         "turn": turn_id,
-        "html": await drawn(render.turn, conversation, turn, view),
+        "html": html,
         "path": [one.id for one in conversation.path()],
         "title": conversation.title,
-        "entry": sidebar.listed([conversation], view),
+        "entry": listed_entry(chat, conversation, view),
         "picked": render.picked(spec, view) if spec.id == conversation.model else None,
     }
+
+
+def mode_of_more(mode: Mode, turn: Turn) -> Mode:
+    """What the guard does about a reply that goes on.
+
+    No lane begins beside it; and where others stand in its run, whoever was to answer in place of a
+    withheld one has answered, so that the reader is told, and can ask another.
+    """
+    hands_on = mode == "fall back" and len(turn.shown()) == 1
+    return mode if hands_on or mode == "off" else "warn"
 
 
 def history(conversation: Conversation, turn: Turn) -> list[Message]:

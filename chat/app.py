@@ -23,13 +23,14 @@ from gradio.oauth import attach_oauth
 
 from guard.pipeline import Guard
 
-from . import answering, listing, travel
+from . import answering, continuing, forks, listing, temporary, travel
 from .imports.files import IMPORT_LIMIT
+from .memory import Full
 from .pages import audit as audit_page
 from .pages import models as models_page
 from .pages import shared
 from .pages.chat import HEAD, page, theme
-from .routes import Chat, invalid, not_found, router, unreachable
+from .routes import Chat, full, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
@@ -61,8 +62,7 @@ def build(settings: Settings) -> FastAPI:
         swept.cancel()
         await asyncio.wait([swept])
         await ready
-        await chat.live.close()
-        await chat.titles.close()
+        await chat.close()
         await close_connections()
         await store.close()
 
@@ -70,7 +70,10 @@ def build(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.include_router(router)
     app.include_router(answering.router)
+    app.include_router(continuing.router)
+    app.include_router(forks.router)
     app.include_router(listing.router)
+    app.include_router(temporary.router)
     app.include_router(travel.router)
     app.include_router(shared.router)
     app.state.audit_page = audit
@@ -78,6 +81,7 @@ def build(settings: Settings) -> FastAPI:
     app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
     app.include_router(models_page.router)
     app.add_exception_handler(NotFound, not_found)
+    app.add_exception_handler(Full, full)
     app.add_exception_handler(RequestValidationError, invalid)
     for error in UNREACHABLE:
         app.add_exception_handler(error, unreachable)

@@ -241,14 +241,22 @@ def without_address(model: Model) -> Model:
 
 
 def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRecord:
-    """What is shown of a conversation now, one turn below the other, with every verdict.
+    """What is shown of a conversation now, for others to see.
 
     A reader's own marks stay with them: neither their ratings nor that they held a reply for not
     withheld, so that nobody shares a withheld reply without what the guard said of it.
     """
+    public = shown_of(conversation).with_replies(
+        lambda reply: reply.model_copy(update={"feedback": None, "not_withheld": False})
+    )
+    return public if thoughts else public.with_replies(without_thoughts)
+
+
+def shown_of(conversation: Conversation) -> ConversationRecord:
+    """What is shown of a conversation now, one turn below the other, with every verdict."""
     path = conversation.path()
     places = {turn.id: place for place, turn in enumerate(path)}
-    whole = ConversationRecord(
+    shown = ConversationRecord(
         form=FORM,
         title=conversation.title,
         model=conversation.model,
@@ -263,10 +271,7 @@ def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRe
             for turn in path
         ),
     )
-    public = whole.with_replies(
-        lambda reply: reply.model_copy(update={"run": 0, "feedback": None, "not_withheld": False})
-    )
-    return public if thoughts else public.with_replies(without_thoughts)
+    return shown.with_replies(lambda reply: reply.model_copy(update={"run": 0}))
 
 
 def without_thoughts(reply: ReplyRecord) -> ReplyRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
@@ -30,6 +31,7 @@ from . import render, sidebar, texts
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
 from .live import LiveReplies
+from .memory import MemoryStore
 from .store import Conversation, NotFound, Preferences, Store, now, reply_of, turn_of
 from .stream import Watcher, watch
 from .titles import Titles
@@ -50,6 +52,7 @@ async def from_our_page(x_candor: Annotated[str | None, Header()] = None) -> Non
 class Chat:
     """What the routes share: the store, the guards and the running replies.
 
+    Temporary conversations have a store of their own (`memory.py`), over which the same runs.
     Where no host is connected, visitors talk to scripted personas; a reader who has signed in
     brings a token of their own, and is offered the real models.
     """
@@ -68,6 +71,31 @@ class Chat:
         self.visitors = Guard(on_offer(models, connection), connection)
         self.signed_in = Guard(models, connection)
         self.importing = asyncio.Lock()  # a file that is read takes much memory: one at a time
+        self._opening = asyncio.Lock()
+        self._memory: MemoryStore | None = None
+        self._aside: Chat | None = None
+
+    async def aside(self) -> Chat:
+        """The same over the temporary conversations' store, which opens when it is first needed."""
+        async with self._opening:
+            if self._aside is None:
+                self._memory = await MemoryStore().open()
+                self._aside = copy(self)
+                self._aside.store = self._memory
+                self._aside.live = LiveReplies(self._memory)
+        return self._aside
+
+    def holding(self, id_: str | None) -> Chat:
+        """This, or the same aside, by where the conversation of that id is."""
+        return self._aside if self._aside and self._memory and self._memory.holds(id_) else self
+
+    async def close(self) -> None:
+        """End what runs, as the server goes down; temporary conversations are gone then."""
+        await self.live.close()
+        await self.titles.close()
+        if self._aside:
+            await self._aside.live.close()
+            await self._aside.store.close()
 
     def guard(self, who: Reader) -> Guard:
         return self.signed_in if who.token else self.visitors
@@ -133,8 +161,9 @@ class Change(Body):
 
 
 def chat_of(request: Request) -> Chat:
+    """What the routes share, over the store that holds the conversation of the path."""
     chat: Chat = request.app.state.chat
-    return chat
+    return chat.holding(request.path_params.get("id_"))
 
 
 Who = Annotated[Reader, Depends(reader)]
@@ -174,19 +203,21 @@ async def state(
     c: str | None = None,
     model: str = "",
     listed: bool = False,
+    temporary: bool = False,
 ) -> dict[str, Any]:
     """The whole page as it stands: sidebar, thread, model and mode.
 
-    Who has the list of conversations already (`listed`) is not sent it again.
+    Who has the list of conversations already (`listed`) is not sent it again. `temporary`: the
+    page's address says that what is asked on it is not to be stored.
     """
-    view = chat.view(who)
-    missing = False
+    view, here = chat.view(who), chat.holding(c)
+    missing = None
     conversation = None
     if c:
         try:
-            conversation = await chat.store.conversation(who.owner, c)
+            conversation = await here.store.conversation(who.owner, c)
         except NotFound:
-            missing = True
+            missing = view.say.temporary_gone if temporary else view.say.not_found
     spec, unknown = chosen(conversation.model if conversation else model, view)
     mode = allowed(conversation.mode if conversation else preferences.mode, view)
     return {
@@ -203,8 +234,9 @@ async def state(
         "chosen_language": preferences.language,
         "conversation": conversation.id if conversation else None,
         "title": conversation.title if conversation else None,
-        "running": bool(conversation and chat.live.get(conversation.id)),
-        "notice": view.say.not_found if missing else unknown,
+        "temporary": here.store.temporary if conversation else temporary,
+        "running": bool(conversation and here.live.get(conversation.id)),
+        "notice": missing or unknown,
         "say": view.say.model_dump(),
         "demo": view.connection.kind == "demo" and not view.signed_in,
         "reader": who.name,
@@ -240,7 +272,7 @@ async def events(
         data={
             "turn": ended.id if ended else None,
             "html": await drawn(render.turn, conversation, ended, view) if ended else "",
-            "entry": sidebar.listed([conversation], view),
+            "entry": listed_entry(chat, conversation, view),
             "title": conversation.title,
             "titling": titling,
         },
@@ -396,7 +428,13 @@ async def first_page(chat: Chat, who: Reader, view: View) -> str:
 async def entry(chat: Chat, who: Reader, id_: str) -> dict[str, Any]:
     """A conversation's entry in the list, as it is now."""
     conversation = await chat.store.conversation(who.owner, id_)
-    return {"entry": sidebar.listed([conversation], chat.view(who)), "title": conversation.title}
+    listed = listed_entry(chat, conversation, chat.view(who))
+    return {"entry": listed, "title": conversation.title}
+
+
+def listed_entry(chat: Chat, conversation: Conversation, view: View) -> str | None:
+    """A conversation's entry in the list; a temporary one has none."""
+    return None if chat.store.temporary else sidebar.listed([conversation], view)
 
 
 def clean(question: str) -> str:
@@ -424,6 +462,11 @@ async def unreachable(_: Request, error: Exception) -> JSONResponse:
     """The database refuses or is gone: say so, and what that means."""
     log.error("the database failed: %s", getattr(error, "orig", error))
     return JSONResponse({"detail": "the database cannot be written or read now"}, status_code=503)
+
+
+async def full(request: Request, error: Exception) -> JSONResponse:
+    say: Any = texts.texts(page_language(request))
+    return JSONResponse({"detail": say.temporary_full}, status_code=503)
 
 
 async def not_found(request: Request, error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from sqlalchemy import (
     JSON,
@@ -52,6 +52,7 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from guard.attempt import STOPPED
 from guard.errors import ConfigError
 from guard.text import split_thinking
 
@@ -253,6 +254,17 @@ class Reply(Base):
     def status(self) -> str | None:
         return self.verdict["status"] if self.verdict else None
 
+    @property
+    def cut(self) -> bool:
+        """Whether its model may have more to say: a limit, the reader or a fault ended it.
+
+        Not where the guard ended it, as another model answers then, and not of what a file brings.
+        """
+        ended = self.finish_reason == "length" or self.state in {"stopped", "interrupted", "failed"}
+        runaway = (self.fault or {}).get("kind") == "too_long"
+        ours = self.source is None and self.finish_reason != STOPPED
+        return ended and ours and not runaway and bool(split_thinking(self.text).answer.strip())
+
 
 class Indexed(Base):
     """The words of a title, a question or a finished reply, for the search.
@@ -322,6 +334,8 @@ class Store:
     Raises:
         ConfigError: there is no such driver, or the address cannot be read.
     """
+
+    temporary: ClassVar[bool] = False  # what it holds is neither listed nor leaves it
 
     def __init__(self, url: str) -> None:
         try:
@@ -432,13 +446,12 @@ class Store:
 
     async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
         """A new conversation, titled by its question."""
-        title = " ".join(question.split())
-        short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
-        conversation = Conversation(owner=owner, title=short, model=model, mode=mode)
+        title = titled(question)
+        conversation = Conversation(owner=owner, title=title, model=model, mode=mode)
         async with self.session() as session:
             session.add(conversation)
             await session.flush()
-            await index(session, conversation.id, conversation.id, None, short)
+            await index(session, conversation.id, conversation.id, None, title)
         return conversation
 
     async def add_turn(
@@ -700,6 +713,12 @@ async def index_reply(session: AsyncSession, reply_id: str) -> None:
     )
     for conversation_id, turn_id, said in await session.execute(query):
         await index(session, reply_id, conversation_id, turn_id, split_thinking(said).answer)
+
+
+def titled(question: str) -> str:
+    """A title by a question."""
+    title = " ".join(question.split())
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
 def turn_of(conversation: Conversation, turn_id: str) -> Turn:

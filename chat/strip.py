@@ -110,7 +110,7 @@ def can_ask(each: Reply, model: ModelSpec, view: View) -> bool:
 def can_control(model: ModelSpec, view: View) -> bool:
     """Whether the model can be asked the matched control question now."""
     offered = view.models.guard.control != "off"
-    return offered and model.id in view.models.by_id and view.serves(model)
+    return offered and view.offers(model.id)
 
 
 def missing_from(each: Reply, verdict: Verdict, other: Reply | None) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class Standing(NamedTuple):
 
     `goes_on` says whether the conversation goes on with it, None where there is no other. `other`
     is the reply that answers in its place, or beside it. `provider_before` served this model last,
-    where that was another than now.
+    where that was another than now. `continues`: it was cut, and its model can go on with it.
     """
 
     first: bool = True
@@ -43,6 +43,7 @@ class Standing(NamedTuple):
     goes_on: bool | None = None
     other: Reply | None = None
     provider_before: str | None = None
+    continues: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class View:
 
     def serves(self, spec: ModelSpec) -> bool:
         return self.connection.serves(spec, self.signed_in)
+
+    def offers(self, model: str) -> bool:
+        """Whether the model of that id can answer now."""
+        spec = self.models.by_id.get(model)
+        return spec is not None and self.serves(spec)
 
 
 @cache

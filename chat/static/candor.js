@@ -10,10 +10,11 @@ const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
 const { travelling } = await import(`./travel.js${new URL(import.meta.url).search}`);  // one version for both
-const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const state = { conversation: null, temporary: false, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
 
 const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
 const list = conversations(root, attempt, api);
+const { acting } = await import(`./actions.js${new URL(import.meta.url).search}`);
 
 applyTheme();
 tellZone();
@@ -56,10 +57,10 @@ const conversationPath = (rest = "") => `/conversations/${state.conversation}${r
 
 async function open(conversation, model = address().get("model") ?? "") {
   hush();
-  const query = new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed: list.shown() });
+  const query = new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed: list.shown(), temporary: address().has("temporary") });
   const now = await attempt(() => api(`/state?${query}`));
   if (!now) return;
-  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
+  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say, temporary: now.temporary });
   direct(now.language, now.direction);
   speak(now.say);
   settings.querySelector('[name="language"]').value = now.chosen_language ?? "";
@@ -80,6 +81,7 @@ async function open(conversation, model = address().get("model") ?? "") {
 
 function entitle(title) {
   document.title = title ? `${title} · Candor` : "Candor";
+  actions.tell();
   region("thread").dataset.title = title ?? "";
   travel.offer();
 }
@@ -164,7 +166,7 @@ function update(message) {
   if (!turn) return;
   let reply = turn.querySelector(`[data-reply="${message.reply}"]`);
   if (!message.part) {
-    if (reply) reply.outerHTML = message.html; else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
+    if (reply) replaced(reply, message.html); else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
   } else if (reply) {
     const part = reply.querySelector(`[data-part="${message.part}"]`);
     if (message.blocks) patchBlocks(part, message.from, message.blocks); else keepOpen(part, () => { part.innerHTML = message.html; });
@@ -189,9 +191,13 @@ function keepOpen(part, write) {
 
 function replaceTurn(id, html) {
   const turn = root.querySelector(`[data-turn="${id}"]`);
-  if (!turn || !html) return;
-  const opened = [...turn.querySelectorAll("details[open]")].map((d) => [d.closest("[data-reply]")?.dataset.reply, d.className.split(" ")[0]]);
-  turn.outerHTML = html;
+  if (turn && html) replaced(turn, html);
+}
+
+// What the reader has unfolded stays so.
+function replaced(element, html) {
+  const opened = [...element.querySelectorAll("details[open]")].map((d) => [d.closest("[data-reply]")?.dataset.reply, d.className.split(" ")[0]]);
+  element.outerHTML = html;
   for (const [reply, kind] of opened) {
     const details = root.querySelector(`[data-reply="${reply}"] details.${kind}`);
     if (details) details.open = true;
@@ -218,10 +224,10 @@ function toEnd(force = false) {
 
 async function send(text, model = state.model) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
-  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation }));
+  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, temporary: state.temporary }));
   if (!answer) return;
   question.value = ""; fit();
-  if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
+  if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", actions.addressOf(answer.conversation)); region("thread").innerHTML = ""; }
   state.model = model;
   show(answer);
 }
@@ -230,7 +236,7 @@ function show(answer) {
   const thread = region("thread");
   [...thread.querySelectorAll("[data-turn]")].filter((turn) => !answer.path.includes(turn.dataset.turn)).forEach((turn) => turn.remove());
   const there = thread.querySelector(`[data-turn="${answer.turn}"]`);
-  if (there) there.outerHTML = answer.html; else thread.insertAdjacentHTML("beforeend", answer.html);
+  if (there) replaced(there, answer.html); else thread.insertAdjacentHTML("beforeend", answer.html);
   list.settle(answer.entry);
   list.mark(state.conversation);
   put("picked", answer.picked);
@@ -240,7 +246,6 @@ function show(answer) {
 }
 
 const acts = {
-  new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.model); },
   open: async (element) => {
     history.pushState({}, "", element.href);
     drawer(false);
@@ -253,14 +258,10 @@ const acts = {
   choose: (element) => page(element, { reply: element.closest("[data-reply]").dataset.reply }, "choose"),
   control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
-  picker: () => { region("search").value = ""; search(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
+  picker: () => choose({ take: settle }),
   pick: async (element) => {
     models.close();
-    state.model = element.dataset.model;
-    region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card === element));
-    if (state.conversation) await attempt(() => api(conversationPath(), { model: state.model }, "PATCH"));
-    const now = await attempt(() => api(`/state?${new URLSearchParams({ model: state.model, listed: true })}`));
-    if (now) put("picked", now.picked);
+    await state.take(element.dataset.model);
     question.focus();
   },
   modes: () => modes(box.querySelector(".modes").hidden),
@@ -309,10 +310,32 @@ const acts = {
   undo: () => {},
 };
 
+const actions = acting({ root, region, state, api, attempt, ask, choose, show, open, drawer, list, toast, conversationPath });
+Object.assign(acts, actions.acts);
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
 Object.assign(acts, travel.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
+
+// The dialog of models; `take` is called with the id of the one that is picked.
+function choose({ title = false, take }) {
+  const heading = models.querySelector("h2");
+  heading.hidden = !title;
+  models.setAttribute("aria-label", title ? heading.textContent : state.say.model_pick);
+  state.take = take;
+  region("search").value = "";
+  search();
+  models.showModal();
+  region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+}
+
+async function settle(model) {
+  state.model = model;
+  region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card.dataset.model === model));
+  if (state.conversation) await attempt(() => api(conversationPath(), { model }, "PATCH"));
+  const now = await attempt(() => api(`/state?${new URLSearchParams({ model, listed: true })}`));
+  if (now) put("picked", now.picked);
+}
 
 async function ask(element, what, body) {
   element.disabled = true;
