@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import replies
+from databases import address
 from served import LLAMA, QWEN, SOUP, TIANANMEN, Page, settles
 from test_live import FIRST, OWNER, START, Place, Told, a_turn, done, judged, over, until, word
 from test_live import VIEW as LIVE_VIEW
@@ -18,6 +23,7 @@ from chat.store import Reply, Store
 from chat.stream import Watcher, watch
 from guard.events import Done, Failed, Thought
 
+ROOT = Path(__file__).parents[2]
 CUT = f"{SOUP} fault:late-cut"
 WHOLE = replies.CANDID["", "en"]
 
@@ -237,6 +243,56 @@ async def test_a_fault_a_stop_and_a_close_keep_the_words_and_the_verdict(
         await live.stop(state)  # type: ignore[arg-type]
         after = await stored(place)
         assert (after.text, after.state, after.status) == ("It was so", state, "withheld")
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from chat.live import LiveReplies
+from chat.store import Store
+from guard.catalogue import load
+from guard.events import Delta, Started
+
+async def source():
+    yield Started(attempt=0, model=load().models[0])
+    while True:
+        yield Delta(attempt=0, text="more ")
+        await asyncio.sleep(0.01)
+
+async def main(url, conversation_id):
+    store = await Store(url).open()
+    conversation = await store.conversation("cookie:anna", conversation_id)
+    turn = conversation.turns[0]
+    await LiveReplies(store).begin(
+        conversation_id, turn.id, source, run=0, grows=turn.replies[0]
+    )
+    while True:
+        kept = await store.conversation("cookie:anna", conversation_id)
+        if "more more" in kept.turns[0].replies[0].text:
+            break
+        await asyncio.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_process_that_is_killed_meanwhile_loses_no_word_that_was_there(
+    file: Path,
+) -> None:
+    url = address(file)
+    store = await Store(url).open()
+    place, _ = await limited(store, LiveReplies(store))
+    command = [sys.executable, "-c", KILLED, url, place.conversation]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert (await stored(place)).state == "streaming"
+    again = await Store(url).open()
+    after = await stored(place)
+    await store.close()
+    await again.close()
+    assert after.text.startswith("It was more more")
+    assert (after.state, after.status, after.thoughts) == ("interrupted", "withheld", "Hm.")
+    assert after.cut
 
 
 async def test_a_source_that_never_begins_leaves_the_reply_as_it_was(

@@ -118,7 +118,7 @@ def test_a_fork_holds_what_is_shown_down_to_the_reply(page: Page, host: replies.
     answer = page.post(f"/conversations/{id_}/replies/{candid}/fork").json()
     fork = answer["conversation"]
     assert fork in answer["entry"]
-    assert answer["title"] == f"{TIANANMEN} (fork)"
+    assert answer["title"] == f"Fork: {TIANANMEN}"
     state = page.state(fork)
     assert questions(state["thread"]) == [TIANANMEN]
     assert (state["model"], state["mode"]) == (LLAMA, "warn")
