@@ -83,7 +83,7 @@ def test_a_fork_opens_at_once_and_leaves_the_first(page: Page) -> None:
     expect(page.locator(".user")).to_have_text(["the first of two"])
     expect(page).to_have_title("Fork: the first of two · Candor")
     assert page.url != first
-    expect(page.locator(".conv.on")).to_have_text("Fork: the first of two")
+    expect(page.locator(".conv.on a")).to_have_text("Fork: the first of two")
     page.go_back()
     expect(page.locator(".user")).to_have_text(["the first of two", "the second of two"])
 
@@ -121,7 +121,7 @@ def test_a_temporary_chat_tells_what_it_is_and_goes(visit: Visit, hosted: Server
     answered(page, "worth keeping")
     told.get_by_role("button", name="Keep this chat").click()
     expect(told).to_be_hidden()
-    expect(page.locator(".conv.on")).to_have_text("worth keeping")
+    expect(page.locator(".conv.on a")).to_have_text("worth keeping")
     expect(page).to_have_url(re.compile(r"\?c=[0-9a-f]{32}$"))
     reload(page)
     expect(page.locator(".user")).to_have_text(["worth keeping"])

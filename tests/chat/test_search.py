@@ -191,6 +191,7 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
             "ALTER TABLE preferences DROP COLUMN language",
             "DROP TABLE share",
             "ALTER TABLE reply DROP COLUMN source",
+            "ALTER TABLE turn DROP COLUMN parent_run",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             await connection.execute(text(statement))
