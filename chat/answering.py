@@ -12,7 +12,7 @@ from pydantic import Field
 from guard import policy
 from guard.types import Message, Mode, ModelSpec, Options
 
-from . import files, render, sidebar, tools
+from . import files, render, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
 from .personal import options_of
@@ -28,10 +28,11 @@ from .routes import (
     clean,
     drawn,
     from_our_page,
+    listed_entry,
     offered,
     refuse_mode,
 )
-from .store import Attachment, Conversation, Reply, Turn, turn_of
+from .store import Attachment, Conversation, NotFound, Reply, Turn, reply_of, turn_of
 from .titles import Asker
 from .view import View, language_of
 
@@ -39,7 +40,10 @@ router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depe
 
 
 class Ask(Body):
-    """A question, in a conversation or, without one, in a new one; `files` are ids."""
+    """A question, in a conversation or, without one, in a new one; `files` are ids.
+
+    `temporary`: the page has said that it is not stored.
+    """
 
     question: Text
     model: str
@@ -47,6 +51,7 @@ class Ask(Body):
     conversation: str | None = None
     tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] = []
     files: Annotated[list[str], Field(max_length=MOST_FILES)] = []
+    temporary: bool = False
 
 
 class Edit(Body):
@@ -54,7 +59,11 @@ class Edit(Body):
 
 
 class Retry(Body):
-    """Another run; `model` where another one is to answer."""
+    """Another run; `model` where another one is to answer, this once.
+
+    The conversation keeps its own: who wants a second view of one question has not said that they
+    want to go on with another model. That is what the picker above is for.
+    """
 
     model: str | None = None
 
@@ -67,11 +76,16 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     refuse_mode(body.mode, view)
     chosen = tools.listed(body.tools, view)
     question, attached = clean(body.question), [*dict.fromkeys(body.files)]
-    await files.refuse(attached, body.conversation, who, chat, spec)
     id_ = body.conversation
+    chat = await chat.aside() if body.temporary and id_ is None else chat.holding(id_)
+    if body.temporary and not chat.store.temporary:
+        raise NotFound(id_)  # it is gone, and nothing of it may be stored
+    await files.refuse(attached, id_, who, chat, spec)
     if id_ is None:
-        id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
+        title = view.say.temporary if body.temporary else question
+        id_ = (await chat.store.start(who.owner, title, spec.id, body.mode)).id
     async with chat.live.alone(id_):
+        await chat.live.stop(id_)  # of a run that has just begun, the question follows
         conversation = await chat.store.conversation(who.owner, id_)
         await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode, tools=chosen)
         turn_id = await chat.store.add_turn(
@@ -90,18 +104,22 @@ async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> di
     files.refuse_blind(conversation.attached(turn), spec, view)
     question = clean(body.question)
     async with chat.live.alone(id_):
-        new = await chat.store.add_turn(who.owner, id_, question, turn.parent_id, turn.files)
+        await chat.live.stop(id_)  # the edited question may follow another run than it shows
+        new = await chat.store.add_turn(
+            who.owner, id_, question, turn.parent_id, turn.files, parent_run=turn.parent_run
+        )
         return await run(chat, who, id_, new, spec)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/retry")
 async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> dict[str, Any]:
-    """Ask the same question again; the earlier replies stay, to page back to."""
+    """Ask the same question again; the earlier replies stay, with what follows, to page back to."""
     conversation = await chat.store.conversation(who.owner, id_)
     view = chat.view(who)
     spec = offered(body.model or conversation.model, view)
     files.refuse_blind(conversation.attached(turn_of(conversation, turn_id)), spec, view)
     async with chat.live.alone(id_):
+        await chat.store.end_at(who.owner, id_, turn_id)
         return await run(chat, who, id_, turn_id, spec)
 
 
@@ -137,39 +155,68 @@ async def run(
     spec: ModelSpec,
     *,
     below: list[Reply] | None = None,
+    grows: str | None = None,
 ) -> dict[str, Any]:
-    """Start a run of a turn, or go on `below` the replies of one; returns the turn to show."""
+    """Start a run of a turn, or go on with one; returns the turn to show.
+
+    Args:
+        below: the replies of the run that another model answers below.
+        grows: the id of the reply that its model goes on with.
+    """
     await chat.live.stop(conversation_id)
     conversation = await chat.store.conversation(who.owner, conversation_id)
     turn = turn_of(conversation, turn_id)
     view = chat.view(who)
+    begun = reply_of(conversation, grows)[1] if grows else None
     mode = allowed(conversation.mode, view)
     held = await files.held_by(conversation, turn, who.owner, chat.store)
-    own = await options_of(chat.store, who.owner)
+    own = await options_of(chat.readers, who.owner)
+    if below and mode == "compare":
+        mode = "fall back"
+    if begun:
+        mode = mode_of_more(mode, turn)
+        number, step = begun.run, begun.step
+        begun.state, begun.fault = "streaming", None
+    else:
+        number, step = below[0].run if below else turn.runs, len(below or [])
     source = partial(
         chat.guard(who).stream,
         history(conversation, turn, held),
         model=spec.id,
-        mode="fall back" if below and mode == "compare" else mode,
+        mode=mode,
         language=language_of(turn.question, who.language),
         token=who.token,
         tools=chat.tools.toolbox(conversation.tools or ()),
         options=lambda asked: own.get(asked.id, Options()),
+        goes_on=begun.text if begun else "",
+        thoughts=begun.thoughts if begun else None,
     )
-    number = below[0].run if below else turn.runs
-    step = len(below or [])
-    live = await chat.live.begin(conversation_id, turn_id, source, run=number, step=step)
-    chat.titles.begin(conversation, live, Asker(who.owner, chat.guard(who), who.token))
     turn.shown_run = number
+    html = await drawn(render.turn, conversation, turn, view)  # while nothing changes it
+    live = await chat.live.begin(
+        conversation_id, turn_id, source, run=number, step=step, grows=begun
+    )
+    if not chat.store.temporary:
+        chat.titles.begin(conversation, live, Asker(who.owner, chat.guard(who), who.token))
     return {
         "conversation": conversation_id,
         "turn": turn_id,
-        "html": await drawn(render.turn, conversation, turn, view),
+        "html": html,
         "path": [one.id for one in conversation.path()],
         "title": conversation.title,
-        "entry": sidebar.listed([conversation], view),
-        "picked": render.picked(spec, view, own) if not below else None,
+        "entry": listed_entry(chat, conversation, view),
+        "picked": render.picked(spec, view, own) if spec.id == conversation.model else None,
     }
+
+
+def mode_of_more(mode: Mode, turn: Turn) -> Mode:
+    """What the guard does about a reply that goes on.
+
+    No lane begins beside it; and where others stand in its run, whoever was to answer in place of a
+    withheld one has answered, so that the reader is told, and can ask another.
+    """
+    hands_on = mode == "fall back" and len(turn.shown()) == 1
+    return mode if hands_on or mode == "off" else "warn"
 
 
 def history(

@@ -23,21 +23,47 @@ from gradio.oauth import attach_oauth
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
 
-from . import answering, files, listing, preferring, travel, voting
+from . import (
+    answering,
+    continuing,
+    files,
+    forks,
+    listing,
+    preferring,
+    temporary,
+    travel,
+    voting,
+)
 from .assets import BASE, STATIC, Assets
 from .imports.files import IMPORT_LIMIT
+from .memory import Full
 from .pages import audit as audit_page
 from .pages import models as models_page
 from .pages import shared
 from .pages.chat import head, page, theme
 from .pages.head import EarlyHead
 from .reading import FILE_LIMIT
-from .routes import Chat, invalid, not_found, router, unreachable
+from .routes import Chat, full, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
 
+ROUTERS = (
+    router,
+    answering.router,
+    continuing.router,
+    files.router,
+    forks.router,
+    listing.router,
+    preferring.router,
+    temporary.router,
+    travel.router,
+    voting.router,
+    shared.router,
+    audit_page.router,
+    models_page.router,
+)
 GZIP_LEVEL = 5
 PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
 
@@ -65,27 +91,19 @@ def build(settings: Settings) -> FastAPI:
         swept.cancel()
         await asyncio.wait([swept])
         await ready
-        await chat.live.close()
+        await chat.close()
         await chat.tools.close()
-        await chat.titles.close()
         await close_connections()
         await store.close()
 
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
-    app.include_router(router)
-    app.include_router(answering.router)
-    app.include_router(listing.router)
-    app.include_router(travel.router)
-    app.include_router(files.router)
-    app.include_router(preferring.router)
-    app.include_router(voting.router)
-    app.include_router(shared.router)
     app.state.audit_page = audit
-    app.include_router(audit_page.router)
     app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
-    app.include_router(models_page.router)
+    for one in ROUTERS:
+        app.include_router(one)
     app.add_exception_handler(NotFound, not_found)
+    app.add_exception_handler(Full, full)
     app.add_exception_handler(RequestValidationError, invalid)
     for error in UNREACHABLE:
         app.add_exception_handler(error, unreachable)

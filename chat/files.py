@@ -44,9 +44,17 @@ HEADERS = {
 
 @changing.post("/files")
 async def take(
-    request: Request, who: Who, chat: Shared, name: Annotated[str, Query(max_length=1000)] = ""
+    request: Request,
+    who: Who,
+    chat: Shared,
+    name: Annotated[str, Query(max_length=1000)] = "",
+    *,
+    temporary: bool = False,
 ) -> dict[str, Any]:
-    """Read a file, the request's whole body, and keep it until its question is put."""
+    """Read a file, the request's whole body, and keep it until its question is put.
+
+    For a temporary conversation it is kept in memory alone, as that is.
+    """
     view = chat.view(who)
     data = await request.body()
     try:
@@ -56,7 +64,8 @@ async def take(
         raise HTTPException(422, refusal(error.reason, view)) from error
     values = found.model_dump() | {"read": len(found.text or "")}
     attachment = Attachment(owner=who.owner, name=named(name), **values)
-    await chat.store.attach(attachment)
+    here = await chat.aside() if temporary else chat
+    await here.store.attach(attachment)
     html = render.files([attachment], view, unsent=True)
     return {"id": attachment.id, "kind": attachment.kind, "html": html}
 
@@ -141,6 +150,22 @@ async def held_by(
             if held:
                 wanted.append(file.id)
     return await store.attachments(owner, wanted, whole=True) if wanted else {}
+
+
+async def fill(copy: Conversation, originals: Sequence[Attachment], store: Store) -> None:
+    """Give the files of a copy what the originals hold to be opened, in the same order.
+
+    Args:
+        copy: new rows of the same owner, not stored yet.
+        originals: the files of the first conversation, in the order of the copy's turns.
+        store: that of the first.
+    """
+    if not originals:
+        return
+    ids = [file.id for file in originals]
+    held = await store.attachments(copy.owner, ids, whole=True)
+    for file, id_ in zip(copy.attachments, ids, strict=True):
+        file.content, file.media_type = held[id_].content, held[id_].media_type
 
 
 def asked(conversation: Conversation, turn: Turn, held: Mapping[str, Attachment]) -> Message:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from guard.events import (
@@ -40,7 +40,31 @@ log = logging.getLogger(__name__)
 SAVE_EVERY = 0.5  # seconds; what a killed process may lose of a reply
 NUL = str.maketrans({"\x00": "\ufffd"})  # PostgreSQL keeps no NUL in text
 
+# of a reply that goes on; what it took is known again when its model ends it
+AS_IT_GOES_ON: dict[str, Any] = {
+    **{"state": "streaming", "finish_reason": "", "not_withheld": False},
+    **dict.fromkeys(("fault", "exhausted", "bound", "seconds", "tokens", "dollars")),
+}
+
 EventSource = Callable[[], AsyncIterator[Event]]
+
+
+class Took(NamedTuple):
+    """Seconds, tokens and US dollars; None where that is not known."""
+
+    seconds: float | None
+    tokens: int | None
+    dollars: float | None
+
+    def and_then(self, other: Took) -> dict[str, float | None]:
+        """Both together, by column; not known where one of them is not."""
+        return {
+            name: None if first is None or second is None else first + second
+            for name, first, second in zip(self._fields, self, other, strict=True)
+        }
+
+
+NOTHING = Took(0.0, 0, 0.0)
 
 
 @dataclass
@@ -48,24 +72,36 @@ class Row:
     """A reply that comes in, and how far its row in the store has come.
 
     `unsaved` are columns that could not be written yet; `saved_at` is when the last write ended.
+    `before` is what the first part took of a reply that goes on.
     """
 
     reply: Reply
     stored: bool = False
+    before: Took = NOTHING
     unsaved: dict[str, Any] = field(default_factory=dict)
     saved_at: float = 0.0
 
 
 class Live:
-    """One running turn: its replies so far, and the task that reads them."""
+    """One running turn: its replies so far, and the task that reads them.
+
+    `grows` is a reply that is there and goes on: the first attempt adds to it.
+    """
 
     def __init__(
-        self, store: Store, conversation_id: str, turn_id: str, run: int, step: int
+        self,
+        store: Store,
+        conversation_id: str,
+        turn_id: str,
+        *,
+        run: int,
+        step: int,
+        grows: Reply | None = None,
     ) -> None:
         self.conversation_id, self.turn_id, self.run = conversation_id, turn_id, run
         self.version = 0
         self.first_step = step  # above 0 where a reader asked another model about a withheld reply
-        self._store = store
+        self._store, self._grows = store, grows
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopped_as: State | None = None
@@ -146,8 +182,11 @@ class Live:
 
     async def _take(self, event: Event) -> None:
         if isinstance(event, Started):
-            self._rows[event.attempt] = Row(self._reply(event))
-            await self._save(self._rows[event.attempt])
+            if self._grows and event.attempt == 0:
+                await self._go_on(self._grows)
+            else:
+                self._rows[event.attempt] = Row(self._reply(event))
+                await self._save(self._rows[event.attempt])
             return
         row = self._rows[event.attempt]
         reply = row.reply
@@ -176,15 +215,19 @@ class Live:
                     state="stopped" if stopped else "done",
                     finish_reason=event.finish_reason,
                     served=event.served.model_dump(),
-                    seconds=event.seconds,
-                    tokens=event.tokens,
-                    dollars=event.dollars,
+                    **row.before.and_then(Took(event.seconds, event.tokens, event.dollars)),
                 )
             case Failed():
                 fault = event.model_dump(include={"kind", "message", "retry_after"})
                 await self._save(row, state="failed", fault=fault)
             case Exhausted():
                 await self._save(row, exhausted=event.cause, bound=event.bound)
+
+    async def _go_on(self, reply: Reply) -> None:
+        """Add to a reply that is stored. Its words and verdict stay what they are until then."""
+        before = Took(reply.seconds, reply.tokens, reply.dollars)
+        self._rows[0] = Row(reply, stored=True, before=before)
+        await self._save(self._rows[0], **AS_IT_GOES_ON)
 
     def _reply(self, event: Started) -> Reply:
         """The row of a reply that begins. One that a reader asked for follows a withheld one."""
@@ -278,12 +321,23 @@ class LiveReplies:
         return live if live and live.running else None
 
     async def begin(
-        self, conversation_id: str, turn_id: str, source: EventSource, *, run: int, step: int = 0
+        self,
+        conversation_id: str,
+        turn_id: str,
+        source: EventSource,
+        *,
+        run: int,
+        step: int = 0,
+        grows: Reply | None = None,
     ) -> Live:
-        """Start a run of a turn, or go on with one at `step`; what still runs is stopped first."""
+        """Start a run of a turn, or go on with one at `step`; what still runs is stopped first.
+
+        Args:
+            grows: the reply to which the first attempt adds, in place of a new one.
+        """
         while self.get(conversation_id):
             await self.stop(conversation_id)
-        live = Live(self._store, conversation_id, turn_id, run, step)
+        live = Live(self._store, conversation_id, turn_id, run=run, step=step, grows=grows)
         self._by_conversation[conversation_id] = live
         live.begin(source, lambda: self._ended(live))
         return live
@@ -297,6 +351,10 @@ class LiveReplies:
         live = self._by_conversation.get(conversation_id)
         if live:
             await live.stop(state)
+
+    async def stop_these(self, conversation_ids: Iterable[str]) -> None:
+        """Stop what runs in any of them."""
+        await asyncio.gather(*map(self.stop, conversation_ids))
 
     async def close(self) -> None:
         """Interrupt all, as the server goes down."""

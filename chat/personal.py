@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select
 
 from guard.types import Options, Value
 
-from .store import Conversation, ModelOptions, Preferences, Reply, Share, Store, Turn
+from .store import Attachment, Conversation, ModelOptions, Preferences, Reply, Share, Store, Turn
 
 
 class Stored(Value):
@@ -88,13 +88,13 @@ async def conversations_of(store: Store, owner: str) -> list[str]:
 async def erase(store: Store, owner: str) -> list[str]:
     """Remove all that is kept of a reader, in one transaction; nothing brings it back.
 
-    Turns, replies, the words that the search knows and shared copies go with their conversations,
-    whose ids are returned.
+    Turns, replies, files, the words that the search knows and shared copies go with their
+    conversations, whose ids are returned.
     """
     of_theirs = delete(Conversation).where(Conversation.owner == owner).returning(Conversation.id)
     async with store.session() as session:
         gone = [*await session.scalars(of_theirs)]
-        for table in (Share, ModelOptions, Preferences):
+        for table in (Attachment, Share, ModelOptions, Preferences):
             await session.execute(delete(table).where(table.owner == owner))
     await store.scrub()
     return gone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,9 +11,9 @@ from guard.types import Mode, Options
 
 from . import render, texts
 from .auth import COOKIE, LANGUAGE, ZONE, give_cookie, speaking
-from .personal import conversations_of, erase, keep_options, options_of, stored
+from .personal import erase, keep_options, options_of, stored
 from .record import tame_each
-from .routes import Body, Chat, Greeted, Preferred, Shared, Who, from_our_page, offered, refuse_mode
+from .routes import Body, Greeted, Preferred, Shared, Who, from_our_page, offered, refuse_mode
 from .view import fill
 
 router = APIRouter(prefix="/candor", include_in_schema=False)
@@ -110,15 +109,11 @@ async def delete_all(
 
     A reply that is running is stopped first; one that began in between is stopped after.
     """
-    await stop(chat, await conversations_of(chat.store, who.owner))
-    await stop(chat, await erase(chat.store, who.owner))
+    await chat.stop_all(who.owner)
+    await chat.live.stop_these(await erase(chat.store, who.owner))
     for name in (COOKIE, LANGUAGE, ZONE):
         give_cookie(request, response, name, None)
     return {}
-
-
-async def stop(chat: Chat, conversations: list[str]) -> None:
-    await asyncio.gather(*(chat.live.stop(id_) for id_ in conversations))
 
 
 router.include_router(changing)

@@ -157,10 +157,12 @@ class FileRecord(Value):
 class TurnRecord(Value):
     """A question and its replies. `parent` and `chosen` are places, of a turn and of a reply.
 
+    `parent_run` is the run of the parent that it follows; None: the one that is shown there.
     `votes` say by run which of two replies side by side is the better one to the reader.
     """
 
     parent: Place | None = None
+    parent_run: Number | None = None
     question: Words
     files: Annotated[tuple[FileRecord, ...], Field(max_length=MOST_FILES)] = ()
     shown_run: Number = 0
@@ -168,6 +170,10 @@ class TurnRecord(Value):
     votes: dict[Number, Vote] = {}
     asked: Moment
     replies: tuple[ReplyRecord, ...] = ()
+
+    def has(self, run: int) -> bool:
+        """Whether a turn below may follow that run."""
+        return run == self.shown_run or any(reply.run == run for reply in self.replies)
 
 
 class ConversationRecord(Value):
@@ -190,6 +196,9 @@ class ConversationRecord(Value):
         for place, turn in enumerate(self.turns):
             if turn.parent is not None and turn.parent >= place:
                 raise ValueError("a turn's parent must stand before it")
+            above = None if turn.parent is None else self.turns[turn.parent]
+            if turn.parent_run is not None and not (above and above.has(turn.parent_run)):
+                raise ValueError("the run that a turn follows is not there")
             if turn.chosen is not None and turn.chosen >= len(turn.replies):
                 raise ValueError("the chosen reply is not there")
         if self.shown is not None and self.shown >= len(self.turns):
@@ -243,6 +252,7 @@ def turn_record(turn: Turn, replies: list[Reply], places: dict[str, int]) -> Tur
     ids = [reply.id for reply in replies]
     return TurnRecord(
         parent=places.get(turn.parent_id or ""),
+        parent_run=turn.parent_run,
         question=turn.question,
         shown_run=turn.shown_run,
         chosen=ids.index(turn.chosen) if turn.chosen in ids else None,
@@ -254,6 +264,11 @@ def turn_record(turn: Turn, replies: list[Reply], places: dict[str, int]) -> Tur
 
 def file_record(file: Attachment) -> FileRecord:
     return FileRecord.model_validate(file, from_attributes=True)
+
+
+def named_alone(file: Attachment) -> FileRecord:
+    """A file as others see it."""
+    return FileRecord.model_validate({"name": file.name, "kind": file.kind})
 
 
 def reply_record(reply: Reply) -> ReplyRecord:
@@ -305,16 +320,29 @@ def without_address(model: Model) -> Model:
 
 
 def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRecord:
-    """What is shown of a conversation now, one turn below the other, with every verdict.
+    """What is shown of a conversation now, for others to see.
 
     A reader's own marks stay with them: neither their ratings and votes nor that they held a reply
     for not withheld, so that nobody shares a withheld reply without what the guard said of it. That
     a system prompt of theirs was in force is told, since it may be why a reply withholds; its words
     may be private, and nothing that is shown holds them, so they are left out.
     """
+    shown = shown_of(conversation, file=named_alone)
+    turns = tuple(turn.model_copy(update={"votes": {}}) for turn in shown.turns)
+    public = shown.model_copy(update={"turns": turns}).with_replies(without_own_marks)
+    return public if thoughts else public.with_replies(without_thoughts)
+
+
+def shown_of(
+    conversation: Conversation, *, file: Callable[[Attachment], FileRecord]
+) -> ConversationRecord:
+    """What is shown of a conversation now, one turn below the other, with every verdict.
+
+    `file` says what of each attachment is in it.
+    """
     path = conversation.path()
     places = {turn.id: place for place, turn in enumerate(path)}
-    whole = ConversationRecord(
+    shown = ConversationRecord(
         form=FORM,
         title=conversation.title,
         model=conversation.model,
@@ -326,24 +354,21 @@ def snapshot_of(conversation: Conversation, *, thoughts: bool) -> ConversationRe
             turn_record(turn, turn.shown(), places).model_copy(
                 update={
                     "shown_run": 0,
-                    "votes": {},
-                    "files": tuple(
-                        FileRecord.model_validate({"name": file.name, "kind": file.kind})
-                        for file in conversation.attached(turn)
-                    ),
+                    "parent_run": None,
+                    "votes": {0: turn.vote} if turn.vote else {},
+                    "files": tuple(map(file, conversation.attached(turn))),
                 }
             )
             for turn in path
         ),
     )
-    public = whole.with_replies(without_own_marks)
-    return public if thoughts else public.with_replies(without_thoughts)
+    return shown.with_replies(lambda reply: reply.model_copy(update={"run": 0}))
 
 
 def without_own_marks(reply: ReplyRecord) -> ReplyRecord:
     """A reply as one that nobody has rated, and without the words of a system prompt."""
     options = reply.options.model_copy(update={"system": ""}) if reply.options else None
-    own = {"run": 0, "feedback": None, "not_withheld": False, "options": options}
+    own = {"feedback": None, "not_withheld": False, "options": options}
     return reply.model_copy(update=own)
 
 
@@ -380,25 +405,27 @@ def rows_of(record: ConversationRecord, owner: str) -> Conversation:
         created_at=record.begun,
         updated_at=record.changed,
     )
-    ids: list[str] = []
     for turn in record.turns:
-        row = turn_row(turn, conversation.id, ids)
+        above = None if turn.parent is None else conversation.turns[turn.parent]
+        row = turn_row(turn, conversation.id, above)
         held = [file_row(file, owner, conversation.id) for file in turn.files]
         row.files = [file.id for file in held]
         conversation.attachments += held
         conversation.turns.append(row)
-        ids.append(row.id)
-    conversation.leaf_id = None if record.shown is None else ids[record.shown]
+    if record.shown is not None:
+        conversation.show(conversation.turns[record.shown])
     ours = [reply for turn in conversation.turns for reply in turn.replies if not reply.source]
     conversation.withheld = any(reply.status == "withheld" for reply in ours)
     return conversation
 
 
-def turn_row(record: TurnRecord, conversation_id: str, ids: list[str]) -> Turn:
+def turn_row(record: TurnRecord, conversation_id: str, above: Turn | None) -> Turn:
+    shown = above.shown_run if above else None
     turn = Turn(
         id=new_id(),
         conversation_id=conversation_id,
-        parent_id=None if record.parent is None else ids[record.parent],
+        parent_id=above.id if above else None,
+        parent_run=shown if record.parent_run is None else record.parent_run,
         question=record.question,
         shown_run=record.shown_run,
         created_at=record.asked,

@@ -58,7 +58,7 @@ def thread(conversation: Conversation | None, view: View, examples: Sequence[Exa
 def turn(conversation: Conversation, one: Turn, view: View) -> str:
     """A question and the replies of the run that is shown."""
     siblings = conversation.siblings(one)
-    standings = standing(conversation, one)
+    standings = standing(conversation, one, view)
     replies = [Markup(reply(each, one, view, standings[each.id])) for each in one.shown()]
     attached = conversation.attached(one)
     return fill(
@@ -108,7 +108,7 @@ def about(file: Attachment, view: View) -> list[str]:
     return found
 
 
-def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
+def standing(conversation: Conversation, one: Turn, view: View) -> dict[str, Standing]:
     """How each shown reply of a turn stands, by its id."""
     shown, answer = one.shown(), one.answer()
     several = len(one.said()) > 1
@@ -121,9 +121,21 @@ def standing(conversation: Conversation, one: Turn) -> dict[str, Standing]:
             goes_on=each is answer if several and each.text.strip() else None,
             provider_before=moved(each, providers),
             shows_images=shows_images,
+            continues=continues(conversation, each, view),
         )
         for number, each in enumerate(shown)
     }
+
+
+def continues(conversation: Conversation, each: Reply, view: View) -> bool:
+    """Whether a reply can go on where it was cut.
+
+    Only the one that the conversation goes on with, at its end: what was asked further down was
+    asked of the reply as it was.
+    """
+    last = next(reversed(conversation.path()), None)
+    ends_it = last is not None and each is last.answer()
+    return ends_it and each.cut and view.offers(each.model["id"])
 
 
 def served_before(conversation: Conversation, one: Turn) -> dict[str, str]:
@@ -234,8 +246,8 @@ def chip(each: Reply, model: ModelSpec | ForeignModel, view: View, standing: Sta
 
 def thoughts(each: Reply, block: str | None, answer: str, view: View) -> str:
     """The model's reasoning, folded."""
-    said = each.thoughts if each.thoughts is not None else block
-    if not said or not said.strip():
+    said = "\n\n".join(part for part in (block, each.thoughts) if part and part.strip())
+    if not said:
         return ""
     running = each.state == "streaming" and not answer.strip()
     title = view.say.thinking if running else view.say.thoughts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
@@ -31,7 +32,8 @@ from . import render, shaping, sidebar, texts, tools
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
 from .live import LiveReplies
-from .personal import options_of
+from .memory import MemoryStore
+from .personal import conversations_of, options_of
 from .store import Conversation, NotFound, Preferences, Store, now, reply_of, turn_of
 from .stream import Watcher, watch
 from .titles import Titles
@@ -53,6 +55,7 @@ async def from_our_page(x_candor: Annotated[str | None, Header()] = None) -> Non
 class Chat:
     """What the routes share: the store, the guards and the running replies.
 
+    Temporary conversations have a store of their own (`memory.py`), over which the same runs.
     Where no host is connected, visitors talk to scripted personas; a reader who has signed in
     brings a token of their own, and is offered the real models.
     """
@@ -67,6 +70,7 @@ class Chat:
         can_sign_in: bool = False,
     ) -> None:
         self.store, self.can_sign_in = store, can_sign_in
+        self.readers = store  # what they have set, for temporary conversations too
         self.tools = tool_servers
         self.live = LiveReplies(store)
         self.titles = Titles(store)
@@ -74,6 +78,39 @@ class Chat:
         self.signed_in = Guard(models, connection)
         self.importing = asyncio.Lock()  # a file that is read takes much memory: one at a time
         self.reading = asyncio.Semaphore(2)  # so do a PDF and a picture
+        self._opening = asyncio.Lock()
+        self._memory: MemoryStore | None = None
+        self._aside: Chat | None = None
+
+    async def aside(self) -> Chat:
+        """The same over the temporary conversations' store, which opens when it is first needed."""
+        async with self._opening:
+            if self._aside is None:
+                self._memory = await MemoryStore().open()
+                self._aside = copy(self)
+                self._aside.store = self._memory
+                self._aside.live = LiveReplies(self._memory)
+        return self._aside
+
+    def holding(self, id_: str | None) -> Chat:
+        """This, or the same aside, by where the conversation or file of that id is."""
+        return self._aside if self._aside and self._memory and self._memory.holds(id_) else self
+
+    async def close(self) -> None:
+        """End what runs, as the server goes down; temporary conversations are gone then."""
+        await self.live.close()
+        await self.titles.close()
+        if self._aside:
+            await self._aside.live.close()
+            await self._aside.store.close()
+
+    async def stop_all(self, owner: str) -> None:
+        """End all that runs for a reader, and let their temporary conversations go."""
+        await self.live.stop_these(await conversations_of(self.store, owner))
+        if self._aside and self._memory:
+            gone = await conversations_of(self._memory, owner)
+            await self._aside.live.stop_these(gone)
+            await self._memory.drop(gone)
 
     def guard(self, who: Reader) -> Guard:
         return self.signed_in if who.token else self.visitors
@@ -116,8 +153,9 @@ class Change(Body):
 
 
 def chat_of(request: Request) -> Chat:
+    """What the routes share, over the store that holds the conversation of the path."""
     chat: Chat = request.app.state.chat
-    return chat
+    return chat.holding(request.path_params.get("id_"))
 
 
 Who = Annotated[Reader, Depends(reader)]
@@ -157,19 +195,21 @@ async def state(
     c: str | None = None,
     model: str = "",
     listed: bool = False,
+    temporary: bool = False,
 ) -> dict[str, Any]:
     """The whole page as it stands: sidebar, thread, model and mode.
 
-    Who has the list of conversations already (`listed`) is not sent it again.
+    Who has the list of conversations already (`listed`) is not sent it again. `temporary`: the
+    page's address says that what is asked on it is not to be stored.
     """
-    view = chat.view(who)
-    missing = False
+    view, here = chat.view(who), chat.holding(c)
+    missing = None
     conversation = None
     if c:
         try:
-            conversation = await chat.store.conversation(who.owner, c)
+            conversation = await here.store.conversation(who.owner, c)
         except NotFound:
-            missing = True
+            missing = view.say.temporary_gone if temporary else view.say.not_found
     wanted = conversation.model if conversation else model or preferences.model or ""
     spec, unknown = chosen(wanted, view)
     own = await options_of(chat.store, who.owner)
@@ -193,8 +233,9 @@ async def state(
         "theme": preferences.theme,
         "conversation": conversation.id if conversation else None,
         "title": conversation.title if conversation else None,
-        "running": bool(conversation and chat.live.get(conversation.id)),
-        "notice": view.say.not_found if missing else unknown,
+        "temporary": here.store.temporary if conversation else temporary,
+        "running": bool(conversation and here.live.get(conversation.id)),
+        "notice": missing or unknown,
         "say": view.say.model_dump(),
         "demo": view.connection.kind == "demo" and not view.signed_in,
         "reader": who.name,
@@ -224,12 +265,13 @@ async def events(
             return
     conversation = await chat.store.conversation(who.owner, id_)
     path, titling = conversation.path(), chat.titles.coming(id_)
+    ended = turn_of(conversation, live.turn_id) if live else next(reversed(path), None)
     yield ServerSentEvent(
         event="end",
         data={
-            "turn": path[-1].id if path else None,
-            "html": await drawn(render.turn, conversation, path[-1], view) if path else "",
-            "entry": sidebar.listed([conversation], view),
+            "turn": ended.id if ended else None,
+            "html": await drawn(render.turn, conversation, ended, view) if ended else "",
+            "entry": listed_entry(chat, conversation, view),
             "title": conversation.title,
             "titling": titling,
         },
@@ -242,12 +284,7 @@ async def events(
 @changing.post("/conversations/{id_}/turns/{turn_id}/show")
 async def show(id_: str, turn_id: str, body: Show, who: Who, chat: Shared) -> dict[str, Any]:
     """Page to another run of a turn, or to another question in its place."""
-    conversation = await chat.store.conversation(who.owner, id_)
-    if body.run is not None:
-        await chat.store.show_run(who.owner, id_, turn_id, body.run)
-    if body.turn is not None:
-        leaf = conversation.newest_leaf(turn_of(conversation, body.turn))
-        await chat.store.change(who.owner, id_, leaf_id=leaf.id)
+    await chat.store.show(who.owner, id_, body.turn or turn_id, body.run)
     view = chat.view(who)
     conversation = await chat.store.conversation(who.owner, id_)
     return {"thread": await drawn(render.thread, conversation, view, [])}
@@ -384,7 +421,13 @@ async def first_page(chat: Chat, who: Reader, view: View) -> str:
 async def entry(chat: Chat, who: Reader, id_: str) -> dict[str, Any]:
     """A conversation's entry in the list, as it is now."""
     conversation = await chat.store.conversation(who.owner, id_)
-    return {"entry": sidebar.listed([conversation], chat.view(who)), "title": conversation.title}
+    listed = listed_entry(chat, conversation, chat.view(who))
+    return {"entry": listed, "title": conversation.title}
+
+
+def listed_entry(chat: Chat, conversation: Conversation, view: View) -> str | None:
+    """A conversation's entry in the list; a temporary one has none."""
+    return None if chat.store.temporary else sidebar.listed([conversation], view)
 
 
 def clean(question: str) -> str:
@@ -412,6 +455,11 @@ async def unreachable(_: Request, error: Exception) -> JSONResponse:
     """The database refuses or is gone: say so, and what that means."""
     log.error("the database failed: %s", getattr(error, "orig", error))
     return JSONResponse({"detail": "the database cannot be written or read now"}, status_code=503)
+
+
+async def full(request: Request, error: Exception) -> JSONResponse:
+    say: Any = texts.texts(page_language(request))
+    return JSONResponse({"detail": say.temporary_full}, status_code=503)
 
 
 async def not_found(request: Request, error: Exception) -> JSONResponse:

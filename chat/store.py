@@ -2,8 +2,9 @@
 
 A conversation is a tree of turns (an edited question is a sibling of the first); a turn has runs (a
 retry is a new run), a run has replies (a fallback is the next step, a model that answers beside the
-first is in the second lane). Nothing that was shown is overwritten. Every row belongs to an owner,
-and no call reads another's.
+first is in the second lane). A turn follows one run of its parent: under another run it is not
+shown. Nothing that was shown is overwritten. Every row belongs to an owner, and no call reads
+another's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from sqlalchemy import (
     JSON,
@@ -53,6 +54,7 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from guard.attempt import STOPPED
 from guard.errors import ConfigError
 from guard.text import split_thinking
 
@@ -154,20 +156,31 @@ class Conversation(Base):
 
     def siblings(self, turn: Turn) -> list[Turn]:
         """The turns that stand in the same place, oldest first."""
-        return [other for other in self.turns if other.parent_id == turn.parent_id]
+        return [other for other in self.turns if other.place == turn.place]
 
     def newest_leaf(self, turn: Turn) -> Turn:
-        """The last turn below `turn`, following the newest child each time."""
-        newest = {other.parent_id: other for other in self.turns}
-        while turn.id in newest:
-            turn = newest[turn.id]
+        """The last turn below the run of `turn` that is shown, by the newest child each time."""
+        newest = {other.place: other for other in self.turns}
+        while below := newest.get((turn.id, turn.shown_run)) or newest.get((turn.id, None)):
+            turn = below
         return turn
+
+    def show(self, leaf: Turn) -> None:
+        """Let the path end with `leaf`; of each turn above, the run is shown that it follows."""
+        self.leaf_id = leaf.id
+        by_id = {turn.id: turn for turn in self.turns}
+        below = leaf
+        while (turn := by_id.get(below.parent_id or "")) is not None:
+            if below.parent_run is not None:
+                turn.shown_run = below.parent_run
+            below = turn
 
 
 class Turn(Base):
     """A question and its runs. `chosen` is the reply that the reader goes on with.
 
     `files` are the ids of what is attached; another question in this place shares them.
+    `parent_run` is the run of the turn above that this one follows; None: whichever is shown.
     `votes` say by run which of two replies side by side the reader holds for the better one.
     """
 
@@ -178,6 +191,7 @@ class Turn(Base):
         ForeignKey("conversation.id", ondelete="CASCADE"), index=True
     )
     parent_id: Mapped[str | None] = mapped_column(default=None)
+    parent_run: Mapped[int | None] = mapped_column(default=None)
     question: Mapped[str] = mapped_column(Text)
     files: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     shown_run: Mapped[int] = mapped_column(default=0)
@@ -188,6 +202,11 @@ class Turn(Base):
     replies: Mapped[list[Reply]] = relationship(
         back_populates="turn", order_by="Reply.run, Reply.step", cascade="all, delete-orphan"
     )
+
+    @property
+    def place(self) -> tuple[str | None, int | None]:
+        """What it follows: a turn, and the run of that."""
+        return self.parent_id, self.parent_run
 
     @property
     def runs(self) -> int:
@@ -276,6 +295,17 @@ class Reply(Base):
     @property
     def status(self) -> str | None:
         return self.verdict["status"] if self.verdict else None
+
+    @property
+    def cut(self) -> bool:
+        """Whether its model may have more to say: a limit, the reader or a fault ended it.
+
+        Not where the guard ended it, as another model answers then, and not of what a file brings.
+        """
+        ended = self.finish_reason == "length" or self.state in {"stopped", "interrupted", "failed"}
+        runaway = (self.fault or {}).get("kind") == "too_long"
+        ours = self.source is None and self.finish_reason != STOPPED
+        return ended and ours and not runaway and bool(split_thinking(self.text).answer.strip())
 
 
 class Attachment(Base):
@@ -394,6 +424,8 @@ class Store:
         ConfigError: there is no such driver, or the address cannot be read.
     """
 
+    temporary: ClassVar[bool] = False  # what it holds is neither listed nor leaves it
+
     def __init__(self, url: str) -> None:
         try:
             self.url = make_url(url)
@@ -508,13 +540,12 @@ class Store:
 
     async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
         """A new conversation, titled by its question."""
-        title = " ".join(question.split())
-        short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
-        conversation = Conversation(owner=owner, title=short, model=model, mode=mode)
+        title = titled(question)
+        conversation = Conversation(owner=owner, title=title, model=model, mode=mode)
         async with self.session() as session:
             session.add(conversation)
             await session.flush()
-            await index(session, conversation.id, conversation.id, None, short)
+            await index(session, conversation.id, conversation.id, None, title)
         return conversation
 
     async def add_turn(
@@ -524,8 +555,14 @@ class Store:
         question: str,
         parent_id: str | None,
         files: Sequence[str] = (),
+        *,
+        parent_run: int | None = None,
     ) -> str:
         """A new question below `parent_id`; it becomes the one that is shown. Returns its id.
+
+        Args:
+            files: the ids of what is attached.
+            parent_run: the run that it follows; the one that is shown where left out.
 
         Raises:
             NotFound: the conversation or one of the files is not there, or is not the owner's.
@@ -533,9 +570,12 @@ class Store:
         async with self.session() as session:
             conversation = await load(session, owner, conversation_id)
             await send(session, owner, conversation_id, files)
-            turn = Turn(id=new_id(), parent_id=parent_id, question=question, files=[*files])
+            if parent_id and parent_run is None:
+                parent_run = turn_of(conversation, parent_id).shown_run
+            place = {"parent_id": parent_id, "parent_run": parent_run}
+            turn = Turn(id=new_id(), **place, question=question, files=[*files])
             conversation.turns.append(turn)
-            conversation.leaf_id = turn.id
+            conversation.show(turn)
             conversation.updated_at = now()
             await index(session, turn.id, conversation_id, turn.id, question)
             return turn.id
@@ -722,11 +762,22 @@ class Store:
             if not gone.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(token)
 
-    async def show_run(self, owner: str, conversation_id: str, turn_id: str, run: int) -> None:
-        """Show another run of a turn."""
+    async def show(
+        self, owner: str, conversation_id: str, turn_id: str, run: int | None = None
+    ) -> None:
+        """Show a turn, or another run of it, with the newest of what follows."""
         async with self.session() as session:
-            turn = turn_of(await load(session, owner, conversation_id), turn_id)
-            turn.shown_run = max(0, min(run, turn.runs - 1))
+            conversation = await load(session, owner, conversation_id)
+            turn = turn_of(conversation, turn_id)
+            if run is not None:
+                turn.shown_run = max(0, min(run, turn.runs - 1))
+            conversation.show(conversation.newest_leaf(turn))
+
+    async def end_at(self, owner: str, conversation_id: str, turn_id: str) -> None:
+        """Let the path end with a turn; what follows it stays, to page back to."""
+        async with self.session() as session:
+            conversation = await load(session, owner, conversation_id)
+            conversation.show(turn_of(conversation, turn_id))
 
     async def choose(self, owner: str, conversation_id: str, turn_id: str, reply_id: str) -> None:
         """Go on with another reply of the run that is shown.
@@ -766,12 +817,13 @@ class Store:
             await session.merge(Preferences(owner=owner, **values))
 
     async def add_reply(self, reply: Reply) -> None:
-        """A reply that begins; its turn shows its run."""
+        """A reply that begins; with the first of a run, its turn shows that run."""
         async with self.session() as session:
             session.add(reply)
-            await session.execute(
-                update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
-            )
+            if reply.step == 0:
+                await session.execute(
+                    update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
+                )
             if reply.state != "streaming":
                 await index_reply(session, reply.id)
 
@@ -873,6 +925,12 @@ async def index_reply(session: AsyncSession, reply_id: str) -> None:
     )
     for conversation_id, turn_id, said in await session.execute(query):
         await index(session, reply_id, conversation_id, turn_id, split_thinking(said).answer)
+
+
+def titled(question: str) -> str:
+    """A title by a question."""
+    title = " ".join(question.split())
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
 def turn_of(conversation: Conversation, turn_id: str) -> Turn:

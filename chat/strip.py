@@ -111,7 +111,7 @@ def can_ask(each: Reply, model: ModelSpec, view: View, standing: Standing) -> bo
 def can_control(each: Reply, model: ModelSpec, view: View) -> bool:
     """Whether the model can be asked the matched control question now, as this one was asked."""
     offered = view.models.guard.control != "off" and not shaping.words_unknown(each)
-    return offered and model.id in view.models.by_id and view.serves(model)
+    return offered and view.offers(model.id)
 
 
 def facts(topic: str | None, language: str) -> list[dict[str, Any]]:

@@ -35,7 +35,14 @@ from .routes import (
 from .store import Conversation, NotFound, TooMany, now
 from .view import View
 
-router = APIRouter(prefix="/candor", include_in_schema=False)
+
+async def stored(chat: Shared) -> None:
+    """A temporary conversation leaves in no way."""
+    if chat.store.temporary:
+        raise NotFound
+
+
+router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(stored)])
 changing = APIRouter(dependencies=[Depends(from_our_page)])
 Owned = Annotated[Conversation, Depends(owned)]
 

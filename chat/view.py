@@ -36,7 +36,7 @@ class Standing(NamedTuple):
 
     `goes_on` says whether the conversation goes on with it, None where there is no other.
     `provider_before` served this model last, where that was another than now. `shows_images`: who
-    answers must see.
+    answers must see. `continues`: it was cut, and its model can go on with it.
     """
 
     first: bool = True
@@ -44,6 +44,7 @@ class Standing(NamedTuple):
     goes_on: bool | None = None
     provider_before: str | None = None
     shows_images: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class View:
 
     def serves(self, spec: ModelSpec) -> bool:
         return self.connection.serves(spec, self.signed_in)
+
+    def offers(self, model: str) -> bool:
+        """Whether the model of that id can answer now."""
+        spec = self.models.by_id.get(model)
+        return spec is not None and self.serves(spec)
 
 
 @cache

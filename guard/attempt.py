@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from . import matching, policy, provenance, verdict
 from .asking import Said, instructed
+from .continuing import continued, joined
 from .errors import ProviderError
 from .events import (
     Cause,
@@ -59,7 +60,8 @@ class Query:
     """One question, as every model that is asked it is; `messages` end with it.
 
     `tools` are those that may be called for it; `options` gives what the reader has set for each
-    model.
+    model. `goes_on` is the reply that the first model has begun, with the `thoughts` it had in
+    their own channel; a model that answers besides or instead begins anew.
     """
 
     messages: Sequence[Message]
@@ -69,6 +71,8 @@ class Query:
     topic: TopicMatch | None = None
     tools: Toolbox | None = None
     options: Callable[[ModelSpec], Options] = unset
+    goes_on: str = ""
+    thoughts: str | None = None
 
     @property
     def shows_images(self) -> bool:
@@ -81,8 +85,11 @@ class Query:
         messages: Sequence[Message],
         mode: Mode,
         language: str,
+        *,
         tools: Toolbox | None = None,
         options: Callable[[ModelSpec], Options] = unset,
+        goes_on: str = "",
+        thoughts: str | None = None,
     ) -> Self:
         """The query with its topic; none is looked for where nothing is checked.
 
@@ -93,7 +100,17 @@ class Query:
         question = asked[-1] if asked else ""
         before = asked[-2] if len(asked) > 1 else ""
         topic = matching.match(question, before) if mode != "off" else None
-        return cls(messages, mode, language, question, topic, tools, options)
+        return cls(
+            messages,
+            mode,
+            language,
+            question,
+            topic,
+            tools=tools,
+            options=options,
+            goes_on=goes_on,
+            thoughts=thoughts,
+        )
 
     @property
     def jurisdiction(self) -> str | None:
@@ -129,10 +146,18 @@ class Attempt:
 
     def __post_init__(self) -> None:
         self.options = self.query.options(self.model)
-        asked = instructed(self.query.messages, self.options)
-        self.messages, self.omitted = fitted(asked, self.model)
+        told = self.query.messages
+        told = continued(told, self.query.goes_on) if self.goes_on else told
+        self.messages, self.omitted = fitted(instructed(told, self.options), self.model)
         self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
         self.rounds = Rounds(self.number, self.query.tools)
+        if self.goes_on:
+            self.said.text, self.said.thoughts = self.query.goes_on, self.query.thoughts
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this goes on with a reply that was cut."""
+        return bool(self.query.goes_on) and self.number == 0
 
     @property
     def said_nothing(self) -> bool:
@@ -261,6 +286,8 @@ class Attempt:
             with one:
                 speaking = self.rounds.spoken(chat, self.messages, **self.options.parameters)
                 chunks = watched(speaking, patience, self.model.id)
+                if self.goes_on:
+                    chunks = joined(chunks, self.query.goes_on, self.query.thoughts)
                 first = await begun(chunks, seconds)
         if offered and self.rounds.unsupported:
             yield Unoffered(attempt=self.number, fault="unsupported")

@@ -165,8 +165,10 @@ class Exchange:
 
     @cached_property
     def thoughts(self) -> str | None:
-        """What the model thought, in either channel; empty where it was asked to and did not."""
-        return self.thinking.reasoning if self.reasoning is None else self.reasoning.strip()
+        """What the model thought, in both channels; empty where it was asked to and did not."""
+        channels = (self.thinking.reasoning, self.reasoning)
+        said = [thought.strip() for thought in channels if thought is not None]
+        return "\n\n".join(filter(None, said)) if said else None
 
     @cached_property
     def tasks(self) -> frozenset[tasks.Task]:

@@ -95,6 +95,8 @@ class Guard:
         token: str | None = None,
         tools: Toolbox | None = None,
         options: Callable[[ModelSpec], Options] | None = None,
+        goes_on: str = "",
+        thoughts: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Ask a model and its successors, event by event. See `events` for their order.
 
@@ -108,13 +110,22 @@ class Guard:
             tools: what the models may call; closed at the end.
             options: what the reader has set for each model that may be asked; nothing where left
                 out. A judge is asked without.
+            goes_on: what the model has said of its reply, where that was cut: its `Delta`s bring
+                what is new, its `Judged`s are on the whole.
+            thoughts: what it has thought of it in a channel of their own.
 
         Raises:
             UnknownModel: no such model is on offer.
         """
         first = self.models.get(model or self.models.default)
         query = Query.of(
-            messages, mode or self.models.guard.mode, language, tools, options or unset
+            messages,
+            mode or self.models.guard.mode,
+            language,
+            tools=tools,
+            options=options or unset,
+            goes_on=goes_on,
+            thoughts=thoughts,
         )
         run = Run(
             query,

@@ -1,8 +1,8 @@
 """Trees of messages, as other front ends keep them -> turns and runs.
 
 A user's message is a turn; what answers it, to the next user's message, is one reply. Two answers
-to one message are two runs of its turn; two messages in one place are two branches. A message below
-the second answer hangs on the turn as those below the first do: our tree is one of turns.
+to one message are two runs of its turn; two messages in one place are two branches. A message that
+follows the second answer follows that run; of several that share the answer it follows, the last.
 """
 
 from __future__ import annotations
@@ -64,8 +64,11 @@ class Chain(NamedTuple):
 class Growing:
     """A turn that is being put together."""
 
-    def __init__(self, parent: int | None, node: Node, asked: datetime, shown: bool) -> None:
+    def __init__(
+        self, parent: int | None, follows: str | None, node: Node, asked: datetime, shown: bool
+    ) -> None:
         self.parent, self.node, self.asked, self.shown = parent, node, asked, shown
+        self.follows = follows  # the last message that answers the turn above, on the way here
         self.runs: list[list[str]] = []
         self.newest = asked  # of its turns below
 
@@ -105,7 +108,10 @@ def planted(chat: Chat, pieces: Counter[str], mode: Mode) -> ConversationRecord:
     begun = chat.begun or chat.changed or now()
     path = path_to(chat)
     turns = grown(chat, begun, path, pieces)
-    records = tuple(turn_record(turn, chat, path) for turn in turns)
+    for turn in turns:
+        turn.runs = [ids for ids in turn.runs if any(says(chat.nodes[id_]) for id_ in ids)]
+    run_of = {id_: run for turn in turns for run, ids in enumerate(turn.runs) for id_ in ids}
+    records = tuple(turn_record(turn, chat, path, run_of.get(turn.follows or "")) for turn in turns)
     title = " ".join(str(tame(chat.title)).split()) or (records[0].question if records else "?")
     return ConversationRecord(
         form=FORM,
@@ -156,7 +162,7 @@ def grown(chat: Chat, begun: datetime, path: set[str], pieces: Counter[str]) -> 
         if node.role == "user":
             above = turns[turn] if turn is not None else None
             asked = max(node.at or begun, (above.newest if above else newest) + TICK)
-            turns.append(Growing(turn, node, asked, id_ in path))
+            turns.append(Growing(turn, chain.id if chain else None, node, asked, id_ in path))
             newest = newest if above else asked
             if above:
                 above.newest = asked
@@ -201,13 +207,13 @@ def shown_last(turns: list[Growing]) -> int | None:
     return place
 
 
-def turn_record(turn: Growing, chat: Chat, path: set[str]) -> TurnRecord:
-    said = [ids for ids in turn.runs if any(says(chat.nodes[id_]) for id_ in ids)]
-    replies = [reply_record(run, ids, chat, turn.asked) for run, ids in enumerate(said)]
-    followed = [len(path.intersection(ids)) for ids in said]
-    shown = max(range(len(said)), key=lambda run: (followed[run], run), default=0)
+def turn_record(turn: Growing, chat: Chat, path: set[str], follows: int | None) -> TurnRecord:
+    replies = [reply_record(run, ids, chat, turn.asked) for run, ids in enumerate(turn.runs)]
+    followed = [len(path.intersection(ids)) for ids in turn.runs]
+    shown = max(range(len(turn.runs)), key=lambda run: (followed[run], run), default=0)
     return TurnRecord(
         parent=turn.parent,
+        parent_run=follows,
         question=turn.node.text,
         shown_run=shown,
         asked=turn.asked,

@@ -1,5 +1,6 @@
 // Candor's page. The server renders; this script asks, puts in place, and listens.
 
+import { acting } from "./actions.js";
 import { attaching } from "./files.js";
 import { setting } from "./settings.js";
 import { conversations } from "./sidebar.js";
@@ -8,7 +9,7 @@ import { travelling } from "./travel.js";
 
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
 tellZone();
-const state = { conversation: null, model: null, sees: false, preferred: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const state = { conversation: null, temporary: false, model: null, sees: false, preferred: null, mode: null, say: {}, source: null, following: true, top: 0 };
 const asked = askState(address().get("c"), address().get("model") ?? "", false).catch((error) => error);  // while Gradio builds its frame
 const root = await found("#candor .box");
 const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
@@ -59,7 +60,7 @@ const conversationPath = (rest = "") => `/conversations/${state.conversation}${r
 // --- the page as it stands -----------------------------------------------------------------------
 
 function askState(conversation, model, listed) {
-  return api(`/state?${new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed })}`);
+  return api(`/state?${new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed, temporary: address().has("temporary") })}`);
 }
 
 async function open(conversation, model = address().get("model") ?? "") {
@@ -69,7 +70,7 @@ async function open(conversation, model = address().get("model") ?? "") {
 }
 
 function stand(now) {
-  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, preferred: now.default_model, say: now.say });
+  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, preferred: now.default_model, say: now.say, temporary: now.temporary });
   direct(now.language, now.direction);
   if (now.theme) applyTheme(now.theme);
   speak(now.say);
@@ -93,6 +94,7 @@ function stand(now) {
 
 function entitle(title) {
   document.title = title ? `${title} · Candor` : "Candor";
+  actions.tell();
   region("thread").dataset.title = title ?? "";
   travel.offer();
 }
@@ -178,7 +180,7 @@ function update(message) {
   if (!turn) return;
   let reply = turn.querySelector(`[data-reply="${message.reply}"]`);
   if (!message.part) {
-    if (reply) reply.outerHTML = message.html; else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
+    if (reply) replaced(reply, message.html); else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
   } else if (reply) {
     const part = reply.querySelector(`[data-part="${message.part}"]`);
     if (message.blocks) patchBlocks(part, message.from, message.blocks); else keepOpen(part, () => { part.innerHTML = message.html; });
@@ -202,13 +204,17 @@ function keepOpen(part, write) {
 
 function replaceTurn(id, html) {
   const turn = root.querySelector(`[data-turn="${id}"]`);
-  if (!turn || !html) return;
+  if (turn && html) replaced(turn, html);
+}
+
+// What the reader has unfolded stays so.
+function replaced(element, html) {
   const like = (reply, kind) => [...root.querySelectorAll(`[data-reply="${reply}"] details.${kind}`)];
-  const opened = [...turn.querySelectorAll("details[open]")].map((details) => {
+  const opened = [...element.querySelectorAll("details[open]")].map((details) => {
     const [reply, kind] = [details.closest("[data-reply]")?.dataset.reply, details.className.split(" ")[0]];
     return [reply, kind, like(reply, kind).indexOf(details)];
   });
-  turn.outerHTML = html;
+  element.outerHTML = html;
   for (const [reply, kind, n] of opened) {
     const details = like(reply, kind)[n];
     if (details) details.open = true;
@@ -235,11 +241,11 @@ function toEnd(force = false) {
 
 async function send(text, model = state.model, attached = []) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
-  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, tools: kit.ids(), files: attached }));
+  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, temporary: state.temporary, tools: kit.ids(), files: attached }));
   if (!answer) return;
   question.value = ""; fit();
   if (attached.length) files.clear();
-  if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
+  if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", actions.addressOf(answer.conversation)); region("thread").innerHTML = ""; }
   state.model = model;
   show(answer);
 }
@@ -248,7 +254,7 @@ function show(answer) {
   const thread = region("thread");
   [...thread.querySelectorAll("[data-turn]")].filter((turn) => !answer.path.includes(turn.dataset.turn)).forEach((turn) => turn.remove());
   const there = thread.querySelector(`[data-turn="${answer.turn}"]`);
-  if (there) there.outerHTML = answer.html; else thread.insertAdjacentHTML("beforeend", answer.html);
+  if (there) replaced(there, answer.html); else thread.insertAdjacentHTML("beforeend", answer.html);
   list.settle(answer.entry);
   list.mark(state.conversation);
   put("picked", answer.picked);
@@ -258,7 +264,6 @@ function show(answer) {
 }
 
 const acts = {
-  new: () => { history.pushState({}, "", location.pathname); drawer(false); return open(null, state.preferred ? "" : state.model); },
   open: async (element) => {
     history.pushState({}, "", element.href);
     drawer(false);
@@ -274,15 +279,11 @@ const acts = {
   choose: (element) => page(element, { reply: element.closest("[data-reply]").dataset.reply }, "choose"),
   control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
-  picker: () => { region("search").value = ""; search(); own.offer(); models.showModal(); region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" }); },
+  picker: () => choose({ take: settle }),
   see: () => { acts.picker(); region("search").value = state.say.files_model_sees; search(); },
   pick: async (element) => {
     models.close();
-    state.model = element.dataset.model;
-    region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card === element));
-    if (state.conversation) await attempt(() => api(conversationPath(), { model: state.model }, "PATCH"));
-    const now = await attempt(() => api(`/state?${new URLSearchParams({ model: state.model, listed: true })}`));
-    if (now) { put("picked", now.picked); state.sees = now.sees; files.look(); }
+    await state.take(element.dataset.model);
     question.focus();
   },
   modes: () => modes(box.querySelector(".modes").hidden),
@@ -332,12 +333,35 @@ const acts = {
   undo: () => {},
 };
 
+const actions = acting({ root, region, state, api, attempt, ask, choose, show, open, drawer, list, files, toast, conversationPath });
+Object.assign(acts, actions.acts);
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
 const kit = toolbox({ root, region, state, api, attempt, conversationPath });
 const own = setting({ root, region, state, api, attempt, put, open, setMode, applyTheme });
 Object.assign(acts, travel.acts, kit.acts, files.acts, own.acts);
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
+
+// The dialog of models; `take` is called with the id of the one that is picked.
+function choose({ title = false, take }) {
+  const heading = models.querySelector("h2");
+  heading.hidden = !title;
+  models.setAttribute("aria-label", title ? heading.textContent : state.say.model_pick);
+  state.take = take;
+  region("search").value = "";
+  search();
+  own.offer();
+  models.showModal();
+  region("picker").querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+}
+
+async function settle(model) {
+  state.model = model;
+  region("picker").querySelectorAll(".card").forEach((card) => card.setAttribute("aria-selected", card.dataset.model === model));
+  if (state.conversation) await attempt(() => api(conversationPath(), { model }, "PATCH"));
+  const now = await attempt(() => api(`/state?${new URLSearchParams({ model, listed: true })}`));
+  if (now) { put("picked", now.picked); state.sees = now.sees; files.look(); }
+}
 
 async function ask(element, what, body) {
   element.disabled = true;

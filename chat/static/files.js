@@ -72,7 +72,7 @@ export function attaching({ root, box, question, region, state, attempt, api }) 
     coming.set(chip, () => request.abort());
     return new Promise((resolve, reject) => {
       const failed = () => reject(new Error(request.response?.detail ?? (request.status ? state.say.failed_request : state.say.offline)));
-      request.open("POST", `/candor/files?${new URLSearchParams({ name: file.name })}`);
+      request.open("POST", `/candor/files?${new URLSearchParams({ name: file.name, temporary: state.temporary })}`);
       request.setRequestHeader("X-Candor", "1");
       request.responseType = "json";
       const progress = chip.querySelector("progress");

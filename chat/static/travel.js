@@ -18,7 +18,7 @@ export function travelling({ root, region, state, api, attempt, put, list, toast
   addEventListener("afterprint", () => closed.forEach((facts) => { facts.open = false; }));
 
   function offer() {
-    place.hidden = !state.conversation;
+    place.hidden = !state.conversation || state.temporary;
     for (const link of items.querySelectorAll("[data-export]")) link.href = `/candor${conversationPath(`/export.${link.dataset.export}`)}`;
   }
 

@@ -240,6 +240,10 @@ CHANGES = [
     ("POST", "/conversations/{c}/stop"),
     ("POST", "/conversations/{c}/replies/{r}/rate"),
     ("POST", "/conversations/{c}/replies/{r}/control"),
+    ("POST", "/conversations/{c}/replies/{r}/continue"),
+    ("POST", "/conversations/{c}/replies/{r}/fork"),
+    ("POST", "/conversations/{c}/temporary/keep"),
+    ("DELETE", "/conversations/{c}/temporary"),
     ("PATCH", "/conversations/{c}"),
 ]
 BODIES: dict[str, dict[str, Any]] = {

@@ -197,6 +197,7 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
             "ALTER TABLE reply DROP COLUMN options",
             "ALTER TABLE reply DROP COLUMN prompted",
             "ALTER TABLE turn DROP COLUMN votes",
+            "ALTER TABLE turn DROP COLUMN parent_run",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             await connection.execute(text(statement))

@@ -7,6 +7,7 @@ All of it in SQLite files; on PostgreSQL too where it and asyncpg are installed,
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from databases import address
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from chat.store import (
@@ -99,9 +100,51 @@ async def test_a_retry_is_a_new_run_and_the_earlier_one_stays(store: Store) -> N
     turn = turn_of(await store.conversation(ANNA, id_), turn_id)
     assert turn.runs == 2
     assert [reply.text for reply in turn.shown()] == ["Second.", "Third."]
-    await store.show_run(ANNA, id_, turn_id, 0)
+    await store.show(ANNA, id_, turn_id, 0)
     turn = turn_of(await store.conversation(ANNA, id_), turn_id)
     assert [reply.text for reply in turn.shown()] == ["First."]
+
+
+async def test_what_follows_a_run_is_shown_under_that_run_alone(store: Store) -> None:
+    id_, first = await begun(store)
+    await store.add_reply(said(first, run=0))
+    then = await store.add_turn(ANNA, id_, "And then?", first)
+    last = await store.add_turn(ANNA, id_, "And last?", then)
+    await store.end_at(ANNA, id_, first)
+    await store.add_reply(said(first, run=1))
+    other = await store.add_turn(ANNA, id_, "And else?", first)
+    conversation = await store.conversation(ANNA, id_)
+    assert [turn.id for turn in conversation.path()] == [first, other]
+    assert conversation.siblings(turn_of(conversation, other)) == [turn_of(conversation, other)]
+    await store.show(ANNA, id_, first, 0)
+    conversation = await store.conversation(ANNA, id_)
+    assert [turn.id for turn in conversation.path()] == [first, then, last]
+    await store.show(ANNA, id_, other)
+    conversation = await store.conversation(ANNA, id_)
+    assert [turn.id for turn in conversation.path()] == [first, other]
+    assert conversation.turns[0].shown_run == 1
+    await store.add_reply(said(first, run=0, step=1))  # one that was to answer instead comes late
+    assert (await store.conversation(ANNA, id_)).turns[0].shown_run == 1
+
+
+async def test_turns_of_an_old_database_follow_the_run_that_is_shown(
+    store: Store, url: str
+) -> None:
+    id_, first = await begun(store)
+    for run in (0, 1):
+        await store.add_reply(said(first, run=run))
+    await store.show(ANNA, id_, first, 0)
+    then = await store.add_turn(ANNA, id_, "And then?", first)
+    followed_run = importlib.import_module("chat.migrations.versions.0009_followed_run")
+    async with store.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE turn DROP COLUMN parent_run"))
+        before = text("UPDATE alembic_version SET version_num = :number")
+        await connection.execute(before, {"number": followed_run.down_revision})
+    again = await Store(url).open()
+    conversation = await again.conversation(ANNA, id_)
+    assert [turn.id for turn in conversation.path()] == [first, then]
+    assert [turn.parent_run for turn in conversation.turns] == [None, 0]
+    await again.close()
 
 
 @pytest.mark.parametrize(("asked", "shown"), [(-5, 0), (0, 0), (1, 1), (99, 1)])
@@ -109,7 +152,7 @@ async def test_paging_stays_among_the_runs(store: Store, asked: int, shown: int)
     id_, turn_id = await begun(store)
     await store.add_reply(said(turn_id, run=0))
     await store.add_reply(said(turn_id, run=1))
-    await store.show_run(ANNA, id_, turn_id, asked)
+    await store.show(ANNA, id_, turn_id, asked)
     assert turn_of(await store.conversation(ANNA, id_), turn_id).shown_run == shown
 
 
@@ -128,8 +171,8 @@ async def test_where_none_answers_the_last_that_spoke_stands(store: Store) -> No
     id_, turn_id = await begun(store)
     turn = turn_of(await store.conversation(ANNA, id_), turn_id)
     assert turn.answer() is None
-    for step, text in enumerate(("No.", "No!")):
-        await store.add_reply(said(turn_id, step=step, text=text, verdict={"status": "withheld"}))
+    for step, words in enumerate(("No.", "No!")):
+        await store.add_reply(said(turn_id, step=step, text=words, verdict={"status": "withheld"}))
     answer = turn_of(await store.conversation(ANNA, id_), turn_id).answer()
     assert answer is not None
     assert answer.text == "No!"
@@ -169,7 +212,7 @@ async def test_nobody_reads_or_changes_anothers_conversation(store: Store) -> No
         store.add_turn(BEN, id_, "Mine now?", None),
         store.change(BEN, id_, title="Mine"),
         store.change(BEN, id_, deleted_at=now()),
-        store.show_run(BEN, id_, turn_id, 0),
+        store.show(BEN, id_, turn_id, 0),
         store.rate(BEN, id_, reply.id, feedback="bad"),
     ):
         with pytest.raises(NotFound):

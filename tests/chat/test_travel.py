@@ -92,7 +92,7 @@ def test_later_turns_other_runs_and_ratings_do_not_appear(page: Page, site: Site
     found = visited(site, path).text
     assert SOUP not in found
     assert "guard amber" in found  # the reader's own mark hides no verdict from others
-    page.post(f"/conversations/{id_}/turns/{ids('turn', thread)[0]}/retry")
+    page.post(f"/conversations/{id_}/turns/{ids('turn', page.state(id_)['thread'])[1]}/retry")
     page.whole(id_)
     assert "2 of 2" in page.state(id_)["thread"]
     assert visited(site, shared(page, id_)).text.count("<article") == 2  # a reply to each question
