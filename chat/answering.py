@@ -91,6 +91,9 @@ async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> di
     spec = offered(conversation.model, chat.view(who))
     question = clean(body.question)
     async with chat.live.alone(id_):
+        await chat.live.stop(
+            id_
+        )  # which may yet show a run that the edited question does not follow
         new = await chat.store.add_turn(
             who.owner, id_, question, turn.parent_id, parent_run=turn.parent_run
         )

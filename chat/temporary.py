@@ -42,8 +42,8 @@ async def keep(
     if chat.live.get(conversation.id) or not conversation.turns:
         raise HTTPException(409, chat.view(who).say.temporary_not_now)
     title = titled(conversation.turns[0].question)
-    record = await asyncio.to_thread(record_of, conversation)
-    kept = rows_of(record.model_copy(update={"title": title}), who.owner)
+    record = (await asyncio.to_thread(record_of, conversation)).model_copy(update={"title": title})
+    kept = await asyncio.to_thread(rows_of, record, who.owner)
     everyones: Chat = request.app.state.chat
     async with chat.live.alone(conversation.id):
         if not store.holds(conversation.id):  # another page was first
