@@ -75,6 +75,8 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     if id_ is None:
         title = view.say.temporary if body.temporary else question
         id_ = (await chat.store.start(who.owner, title, spec.id, body.mode)).id
+    else:
+        await chat.store.conversation(who.owner, id_)  # theirs, before anything is stopped
     async with chat.live.alone(id_):
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
         conversation = await chat.store.conversation(who.owner, id_)
