@@ -175,7 +175,6 @@ async def state(
         "picker": render.picker(spec.id, view, own, preferences.model),
         "model": spec.id,
         "default_model": preferences.model,
-        "shaped": [*own],
         "mode": mode,
         "modes": view.models.guard.choices,
         "preferred": allowed(preferences.mode, view),

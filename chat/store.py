@@ -754,8 +754,9 @@ def columns_of(row: Base) -> dict[str, Any]:
 
 
 def prepare_sqlite(connection: Any, _: Any) -> None:
-    """Foreign keys that hold, no more waiting for the disk than write-ahead needs, and zeros in
-    the place of what is deleted.
+    """Foreign keys that hold, zeros in the place of what is deleted, little waiting for the disk.
+
+    More than `NORMAL` is not needed beside write-ahead.
     """
     cursor = connection.cursor()
     for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON"):

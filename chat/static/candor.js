@@ -192,7 +192,9 @@ function replaceTurn(id, html) {
   const turn = root.querySelector(`[data-turn="${id}"]`);
   if (!turn || !html) return;
   const opened = [...turn.querySelectorAll("details[open]")].map((d) => [d.closest("[data-reply]")?.dataset.reply, d.className.split(" ")[0]]);
+  const compared = turn.querySelector(".comparison")?.open;
   turn.outerHTML = html;
+  if (compared !== undefined) root.querySelector(`[data-turn="${id}"] .comparison`)?.toggleAttribute("open", compared);
   for (const [reply, kind] of opened) {
     const details = root.querySelector(`[data-reply="${reply}"] details.${kind}`);
     if (details) details.open = true;
@@ -549,6 +551,14 @@ function applyTheme(theme = localStorage.getItem("candor-theme") ?? "system") {
   settings.querySelector('[name="theme"]').value = theme;
 }
 
+// One chosen on a page beside the chat is kept for the reader as well.
+async function keepTheme() {
+  const theme = localStorage.getItem("candor-theme");
+  if (!theme || !localStorage.getItem("candor-theme-changed")) return;
+  localStorage.removeItem("candor-theme-changed");
+  await attempt(() => api("/preferences", { theme }, "PATCH"));
+}
+
 function address() { return new URLSearchParams(location.search); }
 
 async function found(selector) {
@@ -556,4 +566,5 @@ async function found(selector) {
   return document.querySelector("#candor");
 }
 
+await keepTheme();
 await open(address().get("c"));

@@ -131,7 +131,7 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
   async function deleteAll() {
     const answer = await keep(() => api("/data", undefined, "DELETE"));
     if (!answer) return;
-    for (const name of ["theme", "language", "direction"]) localStorage.removeItem(`candor-${name}`);
+    for (const name of ["theme", "theme-changed", "language", "direction"]) localStorage.removeItem(`candor-${name}`);
     location.replace(location.pathname);
   }
 
