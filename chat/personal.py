@@ -40,7 +40,8 @@ async def keep_options(store: Store, owner: str, model: str, options: Options) -
     values = options.model_dump(exclude_defaults=True)
     async with store.session() as session:
         if values:
-            await session.merge(ModelOptions(owner=owner, model=model, options=values))
+            key = {"owner": owner, "model": model}
+            await session.execute(store.upsert(ModelOptions, key, {"options": values}))
         else:
             await session.execute(delete(ModelOptions).where(*which))
 

@@ -222,7 +222,6 @@ async def state(
         "model": spec.id,
         "sees": spec.images,
         "default_model": preferences.model,
-        "shaped": [*own],
         "mode": mode,
         "toolbox": tools.menu(conversation, view),
         "modes": view.models.guard.choices,

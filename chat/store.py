@@ -38,6 +38,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection as SyncConnection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -814,7 +815,13 @@ class Store:
     async def prefer(self, owner: str, **values: Any) -> None:
         """Set what a reader prefers: `mode`, `language`, `theme`, `model`."""
         async with self.session() as session:
-            await session.merge(Preferences(owner=owner, **values))
+            await session.execute(self.upsert(Preferences, {"owner": owner}, values))
+
+    def upsert(self, table: type[Base], key: dict[str, str], values: dict[str, Any]) -> Any:
+        """Set columns of the row of that key, or make it; two who do so at once both succeed."""
+        on_postgresql = self.engine.dialect.name == "postgresql"
+        made = (postgresql if on_postgresql else sqlite).insert(table).values(key | values)
+        return made.on_conflict_do_update(index_elements=[*key], set_=values)
 
     async def add_reply(self, reply: Reply) -> None:
         """A reply that begins; with the first of a run, its turn shows that run."""
@@ -965,8 +972,9 @@ def columns_of(row: Base) -> dict[str, Any]:
 
 
 def prepare_sqlite(connection: Any, _: Any) -> None:
-    """Foreign keys that hold, no more waiting for the disk than write-ahead needs, and zeros in
-    the place of what is deleted.
+    """Foreign keys that hold, zeros in the place of what is deleted, little waiting for the disk.
+
+    More than `NORMAL` is not needed beside write-ahead.
     """
     cursor = connection.cursor()
     for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON"):

@@ -207,14 +207,17 @@ function replaceTurn(id, html) {
   if (turn && html) replaced(turn, html);
 }
 
-// What the reader has unfolded stays so.
+// What the reader has unfolded stays so, and what they have folded.
 function replaced(element, html) {
   const like = (reply, kind) => [...root.querySelectorAll(`[data-reply="${reply}"] details.${kind}`)];
   const opened = [...element.querySelectorAll("details[open]")].map((details) => {
     const [reply, kind] = [details.closest("[data-reply]")?.dataset.reply, details.className.split(" ")[0]];
     return [reply, kind, like(reply, kind).indexOf(details)];
   });
+  const { turn } = element.dataset;
+  const compared = element.querySelector(".comparison")?.open;
   element.outerHTML = html;
+  if (compared !== undefined) root.querySelector(`[data-turn="${turn}"] .comparison`)?.toggleAttribute("open", compared);
   for (const [reply, kind, n] of opened) {
     const details = like(reply, kind)[n];
     if (details) details.open = true;
@@ -593,6 +596,14 @@ function applyTheme(theme = localStorage.getItem("candor-theme") ?? "system") {
   settings.querySelector('[name="theme"]').value = theme;
 }
 
+// One chosen on a page beside the chat is kept for the reader as well.
+async function keepTheme() {
+  const theme = localStorage.getItem("candor-theme");
+  if (!theme || !localStorage.getItem("candor-theme-changed")) return;
+  localStorage.removeItem("candor-theme-changed");
+  await attempt(() => api("/preferences", { theme }, "PATCH"));
+}
+
 function address() { return new URLSearchParams(location.search); }
 
 async function found(selector) {
@@ -600,5 +611,6 @@ async function found(selector) {
   return document.querySelector("#candor");
 }
 
+await keepTheme();
 const now = await asked;
 if (now instanceof Error) attempt(() => { throw now; }); else stand(now);

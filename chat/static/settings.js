@@ -8,6 +8,7 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
   const fields = [...dialog.querySelectorAll(".options [name]")];
   const sure = dialog.querySelector(".sure");
   let own = {};  // what is set, by model
+  let saving = Promise.resolve();
 
   dialog.addEventListener("change", (event) => {
     if (fields.includes(event.target)) keepOptions(event.target);
@@ -60,37 +61,45 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
     put("defaults", now.defaults);
     own = now.options;
     offer(now.models, state.model);
+    fill();
   }
 
   function offer(html, model) {
     put("settable", html);
     models.value = model;
     if (models.selectedIndex < 0) models.selectedIndex = 0;
-    fill();
+    offerToClear();
   }
 
   function fill() {
     const set = own[models.value] ?? {};
     for (const field of fields) { field.value = set[field.name] ?? ""; field.removeAttribute("aria-invalid"); }
     dialog.querySelector(".scripted-only").hidden = !models.selectedOptions[0]?.hasAttribute("data-scripted");
+    offerToClear();
+  }
+
+  function offerToClear() {
     dialog.querySelector('[data-act="clear-options"]').hidden = !(models.value in own);
   }
 
-  async function keepOptions(field) {
+  function keepOptions(field) {
     const wrong = !field.checkValidity();
     field.setAttribute("aria-invalid", wrong);
     if (wrong) { tell(state.say.settings_range.replace("{least}", field.min).replace("{most}", field.max), true); return; }
-    await keepAll(Object.fromEntries(fields.filter((one) => one.value.trim() && one.checkValidity())
+    keepAll(Object.fromEntries(fields.filter((one) => one.value.trim() && one.checkValidity())
       .map((one) => [one.name, one.type === "number" ? one.valueAsNumber : one.value])));
   }
 
-  async function keepAll(options) {
+  // one after the other, and what is being typed meanwhile is left alone
+  function keepAll(options) {
     const model = models.value;
-    const answer = await keep(() => api("/settings/model", { model, options }, "PUT"));
-    if (!answer) return;
-    if (answer.shaped.includes(model)) own[model] = options; else delete own[model];
-    offer(answer.models, model);
-    if (!state.conversation || model === state.model) await open(state.conversation, state.model);
+    saving = saving.then(async () => {
+      const answer = await keep(() => api("/settings/model", { model, options }, "PUT"));
+      if (!answer) return;
+      if (answer.shaped.includes(model)) own[model] = options; else delete own[model];
+      offer(answer.models, models.value);
+      if (!state.conversation || model === state.model) await open(state.conversation, state.model);
+    });
   }
 
   async function count() {
@@ -131,7 +140,7 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
   async function deleteAll() {
     const answer = await keep(() => api("/data", undefined, "DELETE"));
     if (!answer) return;
-    for (const name of ["theme", "language", "direction"]) localStorage.removeItem(`candor-${name}`);
+    for (const name of ["theme", "theme-changed", "language", "direction"]) localStorage.removeItem(`candor-${name}`);
     location.replace(location.pathname);
   }
 
@@ -158,7 +167,7 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
     acts: {
       settings: async () => { show(tabs[0]); dialog.showModal(); await load(); },
       tab: show,
-      "clear-options": () => { keepAll({}); models.focus(); },
+      "clear-options": () => { delete own[models.value]; fill(); keepAll({}); models.focus(); },
       "prefer-model": preferModel,
       "delete-data": () => confirming(true),
       "keep-data": () => { confirming(false); dialog.querySelector('[data-act="delete-data"]').focus(); },

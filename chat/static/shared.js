@@ -8,6 +8,7 @@ const acts = {
   theme: () => {
     const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
     localStorage.setItem("candor-theme", theme);
+    localStorage.setItem("candor-theme-changed", "1");  // the chat tells the server: this page may not
     document.documentElement.dataset.theme = theme;
   },
   continue: async (button) => {

@@ -9,9 +9,6 @@ document.addEventListener("DOMContentLoaded", () => {
   button.addEventListener("click", () => {
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
     localStorage.setItem("candor-theme", root.dataset.theme);
-    fetch("/candor/preferences", {
-      method: "PATCH", keepalive: true, headers: { "X-Candor": "1", "Content-Type": "application/json" },
-      body: JSON.stringify({ theme: root.dataset.theme }),
-    }).catch(() => {});  // this browser has it all the same
+    localStorage.setItem("candor-theme-changed", "1");  // the chat tells the server: this page may not
   });
 });

@@ -78,6 +78,21 @@ async def test_options_that_are_emptied_leave_no_row(store: Store) -> None:
     assert (await rows_of(store))["model_options"] == 0
 
 
+async def test_what_is_set_at_once_from_two_pages_is_kept(store: Store) -> None:
+    """Neither page fails because the other one made the row first."""
+    for n in range(5):
+        owner = f"cookie:{n}"
+        await asyncio.gather(
+            *(keep_options(store, owner, "a/b", Options(max_tokens=k + 1)) for k in range(4)),
+            store.prefer(owner, theme="dark"),
+            store.prefer(owner, model="a/b"),
+            store.prefer(owner, mode="warn"),
+        )
+        found = await store.preferences(owner)
+        assert (found.theme, found.model, found.mode) == ("dark", "a/b", "warn")
+        assert (await options_of(store, owner))["a/b"].max_tokens in range(1, 5)
+
+
 # --- votes ----------------------------------------------------------------------------------------
 
 
