@@ -2,17 +2,20 @@
 
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
 const root = await found("#candor .box");
+root.parentElement.closest("main")?.setAttribute("role", "none");  // of Gradio's frame; the page's own is the thread
 const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
 const scroll = root.querySelector(".scroll");
 const box = root.querySelector(".box");
 const question = root.querySelector("#candor-question");
+const nav = root.querySelector("nav");
 const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
-const { travelling } = await import(`./travel.js${new URL(import.meta.url).search}`);  // one version for both
-const state = { conversation: null, model: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const part = (name) => import(`./${name}.js${new URL(import.meta.url).search}`);  // of one version all
+const [{ travelling }, { conversations }, { keys }, { hearing }, { keepingFocus }, { standing, Refused }, { touring }] =
+  await Promise.all(["travel", "sidebar", "keys", "heard", "focus", "states", "tour"].map(part));
+const state = { conversation: null, model: null, mode: null, say: {}, reader: null, source: null, following: true, top: 0 };
 
-const { conversations } = await import(`./sidebar.js${new URL(import.meta.url).search}`);
 const list = conversations(root, attempt, api);
 
 applyTheme();
@@ -26,7 +29,7 @@ models.addEventListener("keydown", walkCards);
 settings.addEventListener("change", (event) => prefer[event.target.name]?.(event.target.value));
 box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
-document.addEventListener("keydown", onShortcut);
+document.addEventListener("keydown", onEscape);
 inTheDark.addEventListener("change", () => applyTheme());
 window.addEventListener("popstate", () => open(address().get("c")));
 
@@ -39,13 +42,13 @@ async function api(path, body, method = body === undefined ? "GET" : "POST") {
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : state.say.failed_request);
+  if (!response.ok) throw new Refused(response, answer);
   return answer;
 }
 
 async function attempt(work) {
   try { return await work(); } catch (error) {
-    toast(error instanceof TypeError ? state.say.offline : error.message);
+    if (!await stands.met(error)) toast(error.message || state.say.failed_request);
     return null;
   }
 }
@@ -59,7 +62,8 @@ async function open(conversation, model = address().get("model") ?? "") {
   const query = new URLSearchParams({ ...(conversation ? { c: conversation } : model ? { model } : {}), listed: list.shown() });
   const now = await attempt(() => api(`/state?${query}`));
   if (!now) return;
-  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say });
+  const signedOut = state.reader && !now.reader;
+  Object.assign(state, { conversation: now.conversation, model: now.model, say: now.say, reader: now.reader });
   direct(now.language, now.direction);
   speak(now.say);
   settings.querySelector('[name="language"]').value = now.chosen_language ?? "";
@@ -75,12 +79,15 @@ async function open(conversation, model = address().get("model") ?? "") {
   busy(now.running);
   toEnd(true);
   if (now.running) listen();
-  if (matchMedia("(min-width: 761px)").matches) question.focus();
+  home().focus();
+  if (signedOut) stands.signedOut();
+  tour.offer();
 }
 
 function entitle(title) {
   document.title = title ? `${title} · Candor` : "Candor";
   region("thread").dataset.title = title ?? "";
+  Object.assign(region("heading"), { textContent: title ?? "", hidden: !title });
   travel.offer();
 }
 
@@ -154,7 +161,12 @@ function listen() {
     list.settle(entry);
     entitle(title);
   });
-  source.onerror = () => { if (state.source === source && source.readyState !== EventSource.OPEN) toast(state.say.offline); };
+  source.onerror = () => { if (state.source === source) stands.asleep(source); };
+}
+
+// The app is back: events that are open find it by themselves, the rest is asked for anew.
+function again() {
+  if (!state.model || state.source?.readyState === EventSource.CLOSED) open(state.conversation ?? address().get("c"));
 }
 
 function hush() { state.source?.close(); state.source = null; }
@@ -219,8 +231,10 @@ function toEnd(force = false) {
 async function send(text, model = state.model) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
   const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation }));
-  if (!answer) return;
+  if (!answer) { stands.unsent(text); return; }
   question.value = ""; fit();
+  stands.sent();
+  tour.end();
   if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", `?c=${answer.conversation}`); region("thread").innerHTML = ""; }
   state.model = model;
   show(answer);
@@ -310,7 +324,21 @@ const acts = {
 };
 
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
-Object.assign(acts, travel.acts);
+const { say } = hearing({ root, region, state });
+const stands = standing({ root, state, api, question, send, say, again });
+const tour = touring({ root, state, say, question, home: acts.new });
+const sheet = keys({ root, state, does: {
+  ...acts,
+  find: () => { if (!nav.checkVisibility()) drawer(true); region("find").focus(); region("find").select(); },
+  question: () => question.focus(),
+  modes: () => { if (!box.querySelector(".mode").disabled) modes(true); },
+  stop: () => { if (!box.querySelector(".stop").hidden) acts.stop(); },
+  retry: () => [...root.querySelectorAll(".turn")].at(-1)?.querySelector('[data-act="retry"]')?.click(),
+  copy: () => [...root.querySelectorAll('.reply [data-act="copy"]')].at(-1)?.click(),
+} });
+Object.assign(acts, travel.acts, tour.acts, { keys: sheet.show });
+keepingFocus({ root, home });
+fit();
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -325,7 +353,6 @@ async function page(element, body, what = "show") {
   const answer = await attempt(() => api(conversationPath(`/turns/${turn}/${what}`), body));
   if (!answer) return;
   put("thread", answer.thread);
-  root.querySelector(`[data-turn="${turn}"] .goes-on`)?.focus?.();
 }
 
 async function control(element) {
@@ -350,6 +377,7 @@ function renew(turn, thread) {
 
 async function copy(element, text) {
   try { await navigator.clipboard.writeText(text); } catch { copyByHand(text); }
+  say(state.say.copied);
   const label = element.textContent;
   element.textContent = state.say.copied;
   setTimeout(() => { element.textContent = label; }, 1200);
@@ -414,7 +442,7 @@ function onClick(event) {
   if (!event.target.closest(".modes, .mode")) modes(false);
   if (!event.target.closest(".travels")) travel.menu(false);
   if (event.target === models || event.target === settings) { event.target.close(); return; }
-  if (root.classList.contains("drawer") && !event.target.closest("nav, .toast")) { event.preventDefault(); drawer(false); return; }
+  if (root.classList.contains("drawer") && !event.target.closest("nav, .toast, dialog")) { event.preventDefault(); drawer(false); return; }
   const element = event.target.closest("[data-act]");
   if (!element) return;
   if (element.tagName === "A") { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); }
@@ -436,9 +464,8 @@ function onEnter(event) {
   box.requestSubmit();
 }
 
-function onShortcut(event) {
-  if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); acts.new(); }
-  if (event.key !== "Escape") return;
+function onEscape(event) {
+  if (event.key !== "Escape" || event.shiftKey) return;
   travel.menu(false);
   if (!box.querySelector(".modes").hidden) { modes(false); box.querySelector(".mode").focus(); }
   drawer(false);
@@ -513,14 +540,19 @@ function walkCards(event) {
 function drawer(open) {
   if (root.classList.contains("drawer") === open) return;
   root.classList.toggle("drawer", open);
+  root.querySelector("header .menu").setAttribute("aria-expanded", open);
   root.querySelector(open ? "nav .close" : "header .menu").focus();
 }
+
+// Where one goes on from: the question, where no keyboard comes up for it and hides the rest.
+function home() { return matchMedia("(min-width: 761px)").matches ? question : scroll; }
 
 function fit() { question.style.height = "auto"; question.style.height = `${question.scrollHeight}px`; }
 
 function toast(text, undo = null) {
   const place = root.querySelector(".toast");
-  place.querySelector("span").textContent = text ?? "";
+  place.querySelector("span").textContent = "";
+  setTimeout(() => { place.querySelector("span").textContent = text ?? ""; });  // once it shows: a live region tells of changes
   place.querySelector("button").hidden = !undo;
   acts.undo = async () => { place.hidden = true; await undo?.(); };
   place.hidden = !text;
