@@ -33,6 +33,8 @@ OPEN, CLOSE = "\ue000", "\ue001"
 PRIVATE = re.compile("[\ue000-\uf8ff\x00]")
 MARKUP_BEFORE = re.compile(r"(?:\s|[>#*_+-]|\d+[.)]\s)*")
 MOST_BRACKETS = 500  # the plugin searches the rest of the text from each: quadratic
+ABOVE = 3  # levels of headings above a reply's own: the page, the question, the model
+REACHED = 'tabindex="0"'  # by keys: what is too wide is scrolled by itself
 COLOURED = 20_000  # characters; longer code stays plain
 MATH_TAGS = frozenset(
     "math mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder "
@@ -47,8 +49,11 @@ ATTRIBUTES: dict[str, set[str]] = {
     **dict.fromkeys(MATH_TAGS, MATH_ATTRIBUTES),
     "a": {"href", "target"},
     "code": {"data-language", "dir"},
-    "pre": {"dir"},
+    "math": MATH_ATTRIBUTES | {"tabindex"},
+    "pre": {"dir", "tabindex"},
+    "table": {"tabindex"},
     "ol": {"start"},
+    **{f"h{level}": {"aria-level"} for level in range(1, 7)},
     "td": {"style"},
     "th": {"style"},
 }
@@ -70,6 +75,14 @@ class Renderer(RendererHTML):
     def text(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return marked(tokens[idx].content, env)
 
+    def heading_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """A heading below that of the reply, in which it stands."""
+        tag = tokens[idx].tag
+        return f'<{tag} aria-level="{int(tag[1]) + ABOVE}">'
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return f"<table {REACHED}>\n"
+
     def code_inline(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return f'<code dir="ltr">{marked(tokens[idx].content, env)}</code>'
 
@@ -86,7 +99,8 @@ class Renderer(RendererHTML):
         follow(token.content, env)
         language = unmarked(token.info).strip().split(" ")[0][:30]
         code = coloured(unmarked(token.content), language)
-        return f'<pre dir="ltr"><code data-language="{html.escape(language)}">{code}</code></pre>\n'
+        opening = f'<pre dir="ltr" {REACHED}><code data-language="{html.escape(language)}">'
+        return f"{opening}{code}</code></pre>\n"
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         return self.fence(tokens, idx, options, env)
@@ -138,6 +152,8 @@ def maths(latex: str, display: str) -> str:
         return f'<code dir="ltr">{html.escape(latex)}</code>'
     for node in element.iter():  # it writes entities where ElementTree wants characters
         node.text = html.unescape(node.text) if node.text else node.text
+    if display == "block":
+        element.set("tabindex", "0")
     return ElementTree.tostring(element, encoding="unicode")
 
 

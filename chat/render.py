@@ -27,10 +27,11 @@ Parts = dict[str, str | list[str]]
 
 
 class Example(NamedTuple):
-    """A question that shows what Candor is for, and the model to ask it of."""
+    """A question that shows what Candor is for, its language, and the model to ask it of."""
 
     about: str
     question: str
+    language: str
     model: str | None
 
 

@@ -21,7 +21,7 @@ from guard import explain
 from guard.catalogue import Catalogue
 from guard.plain import plain
 from guard.providers.connect import Connection
-from guard.text import main_script
+from guard.text import is_english, main_script, split_thinking
 from guard.types import ModelSpec
 
 from . import assets
@@ -29,6 +29,7 @@ from .store import Reply
 from .texts import texts
 
 TEMPLATES = Path(__file__).parent / "templates"
+WRITTEN = {"Han": "zh", "Kana": "ja", "Hangul": "ko", "Hebrew": "he", "Thai": "th"}  # one language
 
 
 class Standing(NamedTuple):
@@ -91,6 +92,7 @@ def templates() -> Environment:
     environment.filters["static"] = assets.address
     environment.filters["told"] = told
     environment.filters["day"] = day
+    environment.filters["said_in"] = said_in
     return environment
 
 
@@ -109,6 +111,17 @@ def told(text: str, **values: object) -> Markup:
     """A text with its gaps filled; what fills them turns the direction of nothing beside it."""
     apart = {name: Markup("<bdi>{}</bdi>").format(plain(str(v))) for name, v in values.items()}
     return Markup(escape(text)).format(**apart)  # noqa: S704 - escaped before its gaps are filled
+
+
+def said_in(text: str) -> Markup:
+    """A `lang` attribute, where the script or its words tell the language; else none.
+
+    A screen reader takes its voice by it.
+    """
+    answer = split_thinking(text).answer
+    script = main_script(answer)
+    tag = "en" if script == "Latin" and is_english(answer) else WRITTEN.get(script or "")
+    return Markup(' lang="{}"').format(tag) if tag else Markup("")
 
 
 def flag(code: str) -> str:

@@ -2,20 +2,27 @@
 
 import { acting } from "./actions.js";
 import { attaching } from "./files.js";
+import { keepingFocus } from "./focus.js";
+import { hearing } from "./heard.js";
+import { keys } from "./keys.js";
 import { setting } from "./settings.js";
 import { conversations } from "./sidebar.js";
+import { standing, Refused } from "./states.js";
 import { toolbox } from "./tools.js";
+import { touring } from "./tour.js";
 import { travelling } from "./travel.js";
 
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
 tellZone();
-const state = { conversation: null, temporary: false, model: null, sees: false, preferred: null, mode: null, say: {}, source: null, following: true, top: 0 };
+const state = { conversation: null, temporary: false, model: null, sees: false, preferred: null, mode: null, say: {}, reader: null, source: null, following: true, top: 0 };
 const asked = askState(address().get("c"), address().get("model") ?? "", false).catch((error) => error);  // while Gradio builds its frame
 const root = await found("#candor .box");
+root.parentElement.closest("main")?.setAttribute("role", "none");  // of Gradio's frame; the page's own is the thread
 const region = (name) => document.querySelector(`#candor [data-region="${name}"]`);
 const scroll = root.querySelector(".scroll");
 const box = root.querySelector(".box");
 const question = root.querySelector("#candor-question");
+const nav = root.querySelector("nav");
 const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
@@ -31,7 +38,7 @@ region("search").addEventListener("input", search);
 models.addEventListener("keydown", walkCards);
 box.querySelector(".modes").addEventListener("keydown", walkModes);
 scroll.addEventListener("scroll", () => { state.following = nearEnd(); }, { passive: true });
-document.addEventListener("keydown", onShortcut);
+document.addEventListener("keydown", onEscape);
 inTheDark.addEventListener("change", () => applyTheme());
 window.addEventListener("popstate", () => open(address().get("c")));
 
@@ -44,13 +51,13 @@ async function api(path, body, method = body === undefined ? "GET" : "POST") {
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : state.say.failed_request);
+  if (!response.ok) throw new Refused(response, answer);
   return answer;
 }
 
 async function attempt(work) {
   try { return await work(); } catch (error) {
-    toast(error instanceof TypeError ? state.say.offline : error.message);
+    if (!await stands.met(error)) toast(error.message || state.say.failed_request);
     return null;
   }
 }
@@ -70,7 +77,8 @@ async function open(conversation, model = address().get("model") ?? "") {
 }
 
 function stand(now) {
-  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, preferred: now.default_model, say: now.say, temporary: now.temporary });
+  const signedOut = state.reader && !now.reader;
+  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, preferred: now.default_model, say: now.say, temporary: now.temporary, reader: now.reader });
   direct(now.language, now.direction);
   if (now.theme) applyTheme(now.theme);
   speak(now.say);
@@ -89,13 +97,16 @@ function stand(now) {
   busy(now.running);
   toEnd(true);
   if (now.running) listen();
-  if (matchMedia("(min-width: 761px)").matches) question.focus();
+  home().focus();
+  if (signedOut) stands.signedOut();
+  tour.offer();
 }
 
 function entitle(title) {
   document.title = title ? `${title} · Candor` : "Candor";
   actions.tell();
   region("thread").dataset.title = title ?? "";
+  Object.assign(region("heading"), { textContent: title ?? "", hidden: !title });
   travel.offer();
 }
 
@@ -170,7 +181,12 @@ function listen() {
     list.settle(entry);
     entitle(title);
   });
-  source.onerror = () => { if (state.source === source && source.readyState !== EventSource.OPEN) toast(state.say.offline); };
+  source.onerror = () => { if (state.source === source) stands.asleep(source); };
+}
+
+// The app is back: events that are open find it by themselves, the rest is asked for anew.
+function again() {
+  if (!state.model || state.source?.readyState === EventSource.CLOSED) open(state.conversation ?? address().get("c"));
 }
 
 function hush() { state.source?.close(); state.source = null; }
@@ -245,8 +261,10 @@ function toEnd(force = false) {
 async function send(text, model = state.model, attached = []) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
   const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, temporary: state.temporary, tools: kit.ids(), files: attached }));
-  if (!answer) return;
+  if (!answer) { stands.unsent(text); return; }
   question.value = ""; fit();
+  stands.sent();
+  tour.end();
   if (attached.length) files.clear();
   if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", actions.addressOf(answer.conversation)); region("thread").innerHTML = ""; }
   state.model = model;
@@ -341,7 +359,21 @@ Object.assign(acts, actions.acts);
 const travel = travelling({ root, region, state, api, attempt, put, list, toast, copy, conversationPath });
 const kit = toolbox({ root, region, state, api, attempt, conversationPath });
 const own = setting({ root, region, state, api, attempt, put, open, setMode, applyTheme });
-Object.assign(acts, travel.acts, kit.acts, files.acts, own.acts);
+const { say } = hearing({ root, region, state });
+const stands = standing({ root, state, api, question, send, say, again });
+const tour = touring({ root, state, say, question, home: acts.new });
+const sheet = keys({ root, state, does: {
+  ...acts,
+  find: () => { if (!nav.checkVisibility()) drawer(true); region("find").focus(); region("find").select(); },
+  question: () => question.focus(),
+  modes: () => { if (!box.querySelector(".mode").disabled) modes(true); },
+  stop: () => { if (!box.querySelector(".stop").hidden) acts.stop(); },
+  retry: () => [...root.querySelectorAll(".turn")].at(-1)?.querySelector('[data-act="retry"]')?.click(),
+  copy: () => [...root.querySelectorAll('.reply [data-act="copy"]')].at(-1)?.click(),
+} });
+Object.assign(acts, travel.acts, kit.acts, files.acts, own.acts, tour.acts, { keys: sheet.show });
+keepingFocus({ root, home });
+fit();
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;
 const conversationOf = (element) => element.closest("[data-conversation]").dataset.conversation;
 
@@ -377,7 +409,6 @@ async function page(element, body, what = "show") {
   const answer = await attempt(() => api(conversationPath(`/turns/${turn}/${what}`), body));
   if (!answer) return;
   put("thread", answer.thread);
-  root.querySelector(`[data-turn="${turn}"] .goes-on`)?.focus?.();
 }
 
 async function control(element) {
@@ -412,6 +443,7 @@ function renew(turn, thread) {
 
 async function copy(element, text) {
   try { await navigator.clipboard.writeText(text); } catch { copyByHand(text); }
+  say(state.say.copied);
   const label = element.textContent;
   element.textContent = state.say.copied;
   setTimeout(() => { element.textContent = label; }, 1200);
@@ -499,9 +531,8 @@ function onEnter(event) {
   box.requestSubmit();
 }
 
-function onShortcut(event) {
-  if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); acts.new(); }
-  if (event.key !== "Escape") return;
+function onEscape(event) {
+  if (event.key !== "Escape" || event.shiftKey) return;
   travel.menu(false);
   kit.menu(false);
   if (!box.querySelector(".modes").hidden) { modes(false); box.querySelector(".mode").focus(); }
@@ -565,14 +596,19 @@ function walkCards(event) {
 function drawer(open) {
   if (root.classList.contains("drawer") === open) return;
   root.classList.toggle("drawer", open);
+  root.querySelector("header .menu").setAttribute("aria-expanded", open);
   root.querySelector(open ? "nav .close" : "header .menu").focus();
 }
+
+// Where one goes on from: the question, where no keyboard comes up for it and hides the rest.
+function home() { return matchMedia("(min-width: 761px)").matches ? question : scroll; }
 
 function fit() { question.style.height = "auto"; question.style.height = `${question.scrollHeight}px`; }
 
 function toast(text, undo = null) {
   const place = root.querySelector(".toast");
-  place.querySelector("span").textContent = text ?? "";
+  place.querySelector("span").textContent = "";
+  setTimeout(() => { place.querySelector("span").textContent = text ?? ""; });  // once it shows: a live region tells of changes
   place.querySelector("button").hidden = !undo;
   acts.undo = async () => { place.hidden = true; await undo?.(); };
   place.hidden = !text;

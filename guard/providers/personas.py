@@ -148,6 +148,11 @@ def persona(id_: str) -> Persona:
     raise ProviderError("not_found", f"there is no scripted persona {id_!r}")
 
 
+def persona_of(jurisdiction: Country) -> str | None:
+    """The persona that withholds on a country's topics, by its id."""
+    return next((one.id for one in script().personas if one.withholds == jurisdiction), None)
+
+
 def persona_specs() -> tuple[ModelSpec, ...]:
     """The personas as models on offer; their cards say that they are scripted."""
     return tuple(

@@ -102,7 +102,9 @@ def window(
     size: tuple[int, int] = WIDE,
     dark: bool = False,
     language: str = "en-US",
+    tour: bool = False,
 ) -> Window:
+    """A new reader's window; `tour` for one who has not seen the tour yet."""
     options: dict[str, Any] = {"is_mobile": True, "has_touch": True} if size == PHONE else {}
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
@@ -112,6 +114,8 @@ def window(
         reduced_motion="reduce",
         **options,
     )
+    if not tour:
+        context.add_init_script("localStorage.setItem('candor-toured', '1')")
     return Window(context, origin)
 
 

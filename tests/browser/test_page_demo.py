@@ -94,7 +94,7 @@ def test_fourth_example_is_asked_and_explained_in_chinese(demo_page: Page) -> No
     expect(strip).to_have_attribute("lang", "zh-Hans")
     expect(strip.get_by_role("heading")).to_contain_text("回")
     strip.locator("summary").click()
-    expect(strip.locator("li").first).to_contain_text("新疆")
+    expect(strip.locator("li").first).to_contain_text("解放军")
 
 
 def test_any_other_question_is_told_what_the_persona_is(demo_page: Page) -> None:

@@ -28,7 +28,7 @@ def test_a_killed_app_keeps_the_question_and_what_had_come(visit: Visit, fragile
     reply = page.locator(".turn").last.locator(".reply")
     expect(reply.locator(".text")).to_contain_text("word40 ")
     fragile.end(signal.SIGKILL)
-    expect(page.locator(".toast")).to_contain_text("The connection to the app is lost")
+    expect(page.locator(".standing")).to_contain_text("The connection to the app is lost")
     expect(reply.locator(".text")).to_contain_text("word40 ")
     fragile.start().ready()
     # the open page finds back by itself

@@ -1,0 +1,111 @@
+"""axe-core looks at every page and main state: nothing critical, serious or moderate is found.
+
+Not asked for: `aria-allowed-role` (minor) on Gradio's own `main`, which the page's script takes out
+of the way, as a page has one `main`; and the order of headings inside a model's text, which are the
+model's own (they stand below the reply's).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from browsing import ALL_OPENED, PHONE, TIANANMEN, Visit, beside
+from playwright.sync_api import Page, expect
+from serving import Server
+
+OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+IN_MODEL_TEXT = 'aria-level="'
+
+
+def sound(page: Page, state: str) -> None:
+    """Nothing is found in this state of the page."""
+    found: list[dict[str, Any]] = Axe().run(page, options=OPTIONS).response["violations"]
+    told = [
+        f"{state}: {rule['impact']} {rule['id']}: {node['html'][:160]}"
+        for rule in found
+        for node in rule["nodes"]
+        if rule["impact"] != "minor"
+        and not (rule["id"] == "heading-order" and IN_MODEL_TEXT in node["html"])
+    ]
+    assert told == []
+
+
+def put(page: Page, question: str) -> None:
+    """Ask in a page of any language, and wait for the end."""
+    turns = page.locator(".turn").count()
+    page.locator("#candor-question").fill(question)
+    page.locator(".box [type=submit]").click()
+    expect(page.locator(".turn")).to_have_count(turns + 1)
+    expect(page.locator(".box [type=submit]")).to_be_visible()
+    page.evaluate(ALL_OPENED)
+
+
+def test_axe_finds_nothing_on_the_page(visit: Visit, hosted: Server) -> None:
+    window = visit(hosted, tour=True)
+    window.may_fail = ("404",)
+    page = window.open()
+    expect(page.locator(".tour")).to_be_visible()
+    sound(page, "first visit")
+    page.keyboard.press("Escape")
+    for question in (TIANANMEN, "show markdown", "A question, fault:500"):
+        put(page, question)
+    sound(page, "withheld, fallback, Markdown, fault")
+    page.locator('[data-act="modes"]').click()
+    sound(page, "modes")
+    page.locator('[data-mode="compare"]').click()
+    put(page, TIANANMEN)
+    sound(page, "compare")
+    for name, opening in (("picker", "Control+Shift+M"), ("settings", "Control+,"), ("keys", "?")):
+        page.locator(".scroll").focus()
+        page.keyboard.press(opening)
+        expect(page.locator("dialog[open]")).to_be_visible()
+        sound(page, name)
+        page.keyboard.press("Escape")
+    page.locator('[data-region="find"]').fill("tiananmen")
+    expect(page.locator('[data-region="results"] .conv')).not_to_have_count(0)
+    page.locator(".travels").click()
+    sound(page, "search, ways out")
+    page.locator('[data-act="share"]').click()
+    page.locator('[data-act="make-link"]').click()
+    expect(page.locator('[data-region="link"]')).to_be_visible()
+    sound(page, "share")
+    for path in (page.locator('[data-region="link"]').input_value(), f"{hosted.url}/s/{'0' * 32}"):
+        page.goto(path)
+        sound(page, path)
+
+
+def test_axe_finds_nothing_in_arabic_on_a_dark_phone(visit: Visit, hosted: Server) -> None:
+    window = visit(hosted, size=PHONE, dark=True, language="ar", tour=True)
+    window.may_fail = ("429",)
+    page = window.open()
+    expect(page.locator(".tour")).to_be_visible()
+    sound(page, "first visit")
+    page.keyboard.press("Escape")
+    put(page, TIANANMEN)
+    put(page, "show arabic")
+    held = {"detail": "Enough for now.", "retry_after": 90}
+    page.route("**/candor/ask", lambda route: route.fulfill(status=429, json=held))
+    page.locator("#candor-question").fill("One more")
+    page.locator(".box [type=submit]").click()
+    expect(page.locator(".standing")).to_contain_text("Enough for now.")
+    sound(page, "withheld, fallback, limit")
+    page.locator("header .menu").click()
+    sound(page, "drawer")
+    page.locator('[data-act="settings"]').click()
+    sound(page, "settings")
+
+
+def test_axe_finds_nothing_on_the_pages_beside(visit: Visit, odd: Server) -> None:
+    window = visit(odd)
+    page = beside(window, "/models")
+    sound(page, "models")
+    page.goto(f"{odd.url}/audit")
+    sound(page, "audit")
+    page.locator(".heat a").first.click()
+    expect(page.locator("dialog.pair")).to_be_visible()
+    sound(page, "an example of the audit")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    sound(page, "an example in the dark")
+    page.keyboard.press("Escape")
+    sound(page, "audit in the dark")
