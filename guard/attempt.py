@@ -286,7 +286,7 @@ class Attempt:
             with one:
                 speaking = self.rounds.spoken(chat, self.messages, **self.options.parameters)
                 chunks = watched(speaking, patience, self.model.id)
-                if self.goes_on:
+                if self.goes_on and not self.rounds.after:
                     chunks = joined(chunks, self.query.goes_on, self.query.thoughts)
                 first = await begun(chunks, seconds)
         if offered and self.rounds.unsupported:
