@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -24,6 +24,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
+    bindparam,
     delete,
     event,
     false,
@@ -310,6 +311,8 @@ class Store:
         except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
             raise ConfigError(f"the database cannot be used: {error}. {ADVICE}") from error
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._one_writer = self.url.drivername.startswith("sqlite")
+        self._writer = asyncio.Lock()
 
     def _engine(self) -> AsyncEngine:
         if not self.url.drivername.startswith("sqlite"):
@@ -380,6 +383,15 @@ class Store:
         async with self._sessions() as session, session.begin():
             yield session
 
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that writes; into SQLite one at a time.
+
+        Its own way is that who meets another writer tries again, some of them for seconds.
+        """
+        async with self._writer if self._one_writer else nullcontext(), self.session() as session:
+            yield session
+
     async def conversations(
         self, owner: str, *, after: Place | None = None, most: int | None = None
     ) -> Sequence[Conversation]:
@@ -415,7 +427,7 @@ class Store:
         title = " ".join(question.split())
         short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
         conversation = Conversation(owner=owner, title=short, model=model, mode=mode)
-        async with self.session() as session:
+        async with self.writing() as session:
             session.add(conversation)
             await session.flush()
             await index(session, conversation.id, conversation.id, None, short)
@@ -425,7 +437,7 @@ class Store:
         self, owner: str, conversation_id: str, question: str, parent_id: str | None
     ) -> str:
         """A new question below `parent_id`; it becomes the one that is shown. Returns its id."""
-        async with self.session() as session:
+        async with self.writing() as session:
             conversation = await load(session, owner, conversation_id)
             turn = Turn(id=new_id(), parent_id=parent_id, question=question)
             conversation.turns.append(turn)
@@ -440,7 +452,7 @@ class Store:
         Raises:
             NotFound: it does not exist, or is not the owner's.
         """
-        async with self.session() as session:
+        async with self.writing() as session:
             changed = await session.execute(
                 update(Conversation)
                 .where(Conversation.id == conversation_id, Conversation.owner == owner)
@@ -457,7 +469,7 @@ class Store:
 
     async def entitle(self, conversation_id: str, title: str, *, instead_of: str) -> None:
         """Set a title where the first one still stands; one that a reader gave is not touched."""
-        async with self.session() as session:
+        async with self.writing() as session:
             changed = await session.execute(
                 update(Conversation)
                 .where(Conversation.id == conversation_id, Conversation.title == instead_of)
@@ -468,7 +480,7 @@ class Store:
 
     async def forget(self, before: datetime) -> int:
         """Remove what was deleted before then, with all its rows; how many conversations."""
-        async with self.session() as session:
+        async with self.writing() as session:
             gone = await session.execute(
                 delete(Conversation).where(Conversation.deleted_at < before)
             )
@@ -480,7 +492,7 @@ class Store:
         It is written some rows at a time: the work of thousands at once would hold others up.
         """
         replies = [reply for turn in conversation.turns for reply in turn.replies]
-        async with self.session() as session:
+        async with self.writing() as session:
             for rows in ([conversation], conversation.turns, replies):
                 for n in range(0, len(rows), AT_ONCE):
                     batch = [columns_of(row) for row in rows[n : n + AT_ONCE]]
@@ -498,7 +510,7 @@ class Store:
         """
         share = Share(owner=owner, conversation_id=conversation_id, snapshot=snapshot)
         of_it = Share.conversation_id == conversation_id
-        async with self.session() as session:
+        async with self.writing() as session:
             await load(session, owner, conversation_id)
             number = await session.scalar(select(func.count()).select_from(Share).where(of_it))
             if (number or 0) >= MOST_SHARES:
@@ -541,14 +553,14 @@ class Store:
             NotFound: there is none, or it is not the owner's.
         """
         which = Share.id == token, Share.conversation_id == conversation_id, Share.owner == owner
-        async with self.session() as session:
+        async with self.writing() as session:
             gone = await session.execute(delete(Share).where(*which))
             if not gone.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(token)
 
     async def show_run(self, owner: str, conversation_id: str, turn_id: str, run: int) -> None:
         """Show another run of a turn."""
-        async with self.session() as session:
+        async with self.writing() as session:
             turn = turn_of(await load(session, owner, conversation_id), turn_id)
             turn.shown_run = max(0, min(run, turn.runs - 1))
 
@@ -558,7 +570,7 @@ class Store:
         Raises:
             NotFound: the run has no such reply, or it says nothing.
         """
-        async with self.session() as session:
+        async with self.writing() as session:
             turn = turn_of(await load(session, owner, conversation_id), turn_id)
             if reply_id not in {reply.id for reply in turn.said()}:
                 raise NotFound(reply_id)
@@ -571,12 +583,12 @@ class Store:
 
     async def prefer(self, owner: str, **values: Any) -> None:
         """Set what a reader prefers: `mode`, `language`."""
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.merge(Preferences(owner=owner, **values))
 
     async def add_reply(self, reply: Reply) -> None:
         """A reply that begins; its turn shows its run."""
-        async with self.session() as session:
+        async with self.writing() as session:
             session.add(reply)
             await session.execute(
                 update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
@@ -586,21 +598,33 @@ class Store:
 
     async def save_reply(self, reply_id: str, **values: Any) -> None:
         """Set columns of a reply. The search knows it once its state says that it has ended."""
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
             if values.get("state", "streaming") != "streaming":
                 await index_reply(session, reply_id)
 
+    async def save_growing(self, replies: Sequence[Reply]) -> None:
+        """Write what has come of replies; of one that has ended meanwhile nothing is touched."""
+        table = Reply.__table__
+        growing = (
+            update(table)  # type: ignore[arg-type]
+            .where(table.c.id == bindparam("reply"), table.c.state == "streaming")
+            .values(text=bindparam("said"), thoughts=bindparam("thought"))
+        )
+        rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
+        async with self.writing() as session:
+            await session.execute(growing, rows)
+
     async def mark_withheld(self, conversation_id: str) -> None:
         """Note that a reply of the conversation withheld, for the dot in the list."""
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.execute(
                 update(Conversation).where(Conversation.id == conversation_id).values(withheld=True)
             )
 
     async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
         """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
-        async with self.session() as session:
+        async with self.writing() as session:
             reply_of(await load(session, owner, conversation_id), reply_id)
             if values:
                 await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
