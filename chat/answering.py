@@ -63,9 +63,9 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     if id_ is None:
         id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
     async with chat.live.alone(id_):
-        conversation = await chat.store.conversation(who.owner, id_)
+        last = (await chat.store.heading(who.owner, id_)).leaf_id
         await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode)
-        turn_id = await chat.store.add_turn(who.owner, id_, question, conversation.leaf_id)
+        turn_id = await chat.store.add_turn(who.owner, id_, question, last)
         return await run(chat, who, id_, turn_id, spec)
 
 
@@ -108,7 +108,7 @@ async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, A
 @router.post("/conversations/{id_}/stop")
 async def stop(id_: str, who: Who, chat: Shared) -> dict[str, Any]:
     """End the running reply where it is."""
-    await chat.store.conversation(who.owner, id_)
+    await chat.store.heading(who.owner, id_)
     await chat.live.stop(id_)
     return {}
 

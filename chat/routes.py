@@ -214,13 +214,12 @@ async def state(
 
 
 @router.get("/conversations/{id_}/events")
-async def events(
-    id_: str, conversation: Annotated[Conversation, Depends(owned)], who: Who, chat: Shared
-) -> StreamingResponse:
+async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
     """What changes in the running turn until it ends; then the turn as it is, and its entry.
 
     A title that is still being asked for comes last.
     """
+    await chat.store.heading(who.owner, id_)  # before the response begins
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # proxies hold nothing back
     told = telling(chat, who, id_)
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
@@ -231,7 +230,7 @@ async def telling(chat: Chat, who: Reader, id_: str) -> AsyncIterator[bytes]:
     view = chat.view(who)
     live = chat.live.get(id_)
     if live is not None:
-        turn = turn_of(await chat.store.conversation(who.owner, id_), live.turn_id)
+        turn = await chat.store.turn(who.owner, id_, live.turn_id)
         async for message in watch(live, Watcher(turn, view, max(turn.runs, live.run + 1))):
             yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
         if not live.kept:  # what the page shows is all there is of it

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     DateTime,
     Float,
     ForeignKey,
@@ -422,6 +423,36 @@ class Store:
         async with self.session() as session:
             return await load(session, owner, id_)
 
+    async def heading(self, owner: str, id_: str) -> Conversation:
+        """A conversation without its turns, which costs the same however long it is.
+
+        Raises:
+            NotFound: it does not exist, was deleted, or is not the owner's.
+        """
+        async with self.session() as session:
+            found = await session.scalar(select(Conversation).where(*there(owner, id_)))
+        if found is None:
+            raise NotFound(id_)
+        return found
+
+    async def turn(self, owner: str, conversation_id: str, turn_id: str) -> Turn:
+        """One turn of a conversation with its replies.
+
+        Raises:
+            NotFound: there is none, or it is not the owner's.
+        """
+        query = (
+            select(Turn)
+            .join(Conversation, Conversation.id == Turn.conversation_id)
+            .where(Turn.id == turn_id, *there(owner, conversation_id))
+            .options(selectinload(Turn.replies))
+        )
+        async with self.session() as session:
+            found = await session.scalar(query)
+        if found is None:
+            raise NotFound(turn_id)
+        return found
+
     async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
         """A new conversation, titled by its question."""
         title = " ".join(question.split())
@@ -436,15 +467,24 @@ class Store:
     async def add_turn(
         self, owner: str, conversation_id: str, question: str, parent_id: str | None
     ) -> str:
-        """A new question below `parent_id`; it becomes the one that is shown. Returns its id."""
+        """A new question below `parent_id`; it becomes the one that is shown. Returns its id.
+
+        Raises:
+            NotFound: the conversation is not there, or not the owner's.
+        """
+        turn = Turn(id=new_id(), conversation_id=conversation_id, parent_id=parent_id)
+        turn.question = question
         async with self.writing() as session:
-            conversation = await load(session, owner, conversation_id)
-            turn = Turn(id=new_id(), parent_id=parent_id, question=question)
-            conversation.turns.append(turn)
-            conversation.leaf_id = turn.id
-            conversation.updated_at = now()
+            changed = await session.execute(
+                update(Conversation)
+                .where(*there(owner, conversation_id))
+                .values(leaf_id=turn.id, updated_at=now())
+            )
+            if not changed.rowcount:  # type: ignore[attr-defined]
+                raise NotFound(conversation_id)
+            session.add(turn)
             await index(session, turn.id, conversation_id, turn.id, question)
-            return turn.id
+        return turn.id
 
     async def change(self, owner: str, conversation_id: str, **values: Any) -> None:
         """Set columns of a conversation: `title`, `model`, `pinned`, `deleted_at`, …
@@ -630,12 +670,19 @@ class Store:
                 await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
 
 
+def there(owner: str, id_: str) -> tuple[ColumnElement[bool], ...]:
+    """The conversation of that id, if it is the owner's and was not deleted."""
+    return (
+        Conversation.id == id_,
+        Conversation.owner == owner,
+        Conversation.deleted_at.is_(None),
+    )
+
+
 async def load(session: AsyncSession, owner: str, id_: str) -> Conversation:
     query = (
         select(Conversation)
-        .where(
-            Conversation.id == id_, Conversation.owner == owner, Conversation.deleted_at.is_(None)
-        )
+        .where(*there(owner, id_))
         .options(selectinload(Conversation.turns).selectinload(Turn.replies))
     )
     found = (await session.scalars(query)).one_or_none()
