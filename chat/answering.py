@@ -63,8 +63,10 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     if id_ is None:
         id_ = (await chat.store.start(who.owner, question, spec.id, body.mode)).id
     async with chat.live.alone(id_):
-        last = (await chat.store.heading(who.owner, id_)).leaf_id
-        await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode)
+        last = None
+        if body.conversation is not None:
+            last = (await chat.store.heading(who.owner, id_)).leaf_id
+            await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode)
         turn_id = await chat.store.add_turn(who.owner, id_, question, last)
         return await run(chat, who, id_, turn_id, spec)
 
