@@ -85,12 +85,10 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
         title = view.say.temporary if body.temporary else question
         id_ = (await chat.store.start(who.owner, title, spec.id, body.mode)).id
     async with chat.live.alone(id_):
+        last = (await chat.store.heading(who.owner, id_)).leaf_id
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
-        conversation = await chat.store.conversation(who.owner, id_)
         await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode, tools=chosen)
-        turn_id = await chat.store.add_turn(
-            who.owner, id_, question, conversation.leaf_id, attached
-        )
+        turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached)
         return await run(chat, who, id_, turn_id, spec)
 
 
@@ -142,7 +140,7 @@ async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, A
 @router.post("/conversations/{id_}/stop")
 async def stop(id_: str, who: Who, chat: Shared) -> dict[str, Any]:
     """End the running reply where it is."""
-    await chat.store.conversation(who.owner, id_)
+    await chat.store.heading(who.owner, id_)
     await chat.live.stop(id_)
     return {}
 

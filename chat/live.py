@@ -91,6 +91,7 @@ class Live:
     def __init__(
         self,
         store: Store,
+        drafts: Drafts,
         conversation_id: str,
         turn_id: str,
         *,
@@ -101,7 +102,7 @@ class Live:
         self.conversation_id, self.turn_id, self.run = conversation_id, turn_id, run
         self.version = 0
         self.first_step = step  # above 0 where a reader asked another model about a withheld reply
-        self._store, self._grows = store, grows
+        self._store, self._drafts, self._grows = store, drafts, grows
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopped_as: State | None = None
@@ -196,11 +197,11 @@ class Live:
             case Delta():
                 reply.waits = None
                 reply.text += event.text.translate(NUL)
-                await self._save_now_and_then(row)
+                await self._grown(row)
             case Thought():
                 reply.waits = None
                 reply.thoughts = (reply.thoughts or "") + event.text.translate(NUL)
-                await self._save_now_and_then(row)
+                await self._grown(row)
             case Called() | Returned() | Unoffered():
                 reply.waits = None
                 await self._save(row, calls=noted(reply.calls or [], event))
@@ -259,8 +260,11 @@ class Live:
         if event.final and event.verdict.status == "withheld":
             await to_the_end(written(self._store.mark_withheld(self.conversation_id)))
 
-    async def _save_now_and_then(self, row: Row) -> None:
-        if time.monotonic() - row.saved_at > SAVE_EVERY:
+    async def _grown(self, row: Row) -> None:
+        """Have more of a reply written soon, which nobody waits for unless a write has failed."""
+        if row.stored and not row.unsaved:
+            self._drafts.add(row.reply)
+        elif time.monotonic() - row.saved_at > SAVE_EVERY:
             await self._save(row)
 
     async def _save(self, row: Row, **values: Any) -> None:
@@ -278,6 +282,40 @@ class Live:
         reply.kept = await written(saving or self._store.add_reply(reply))
         if reply.kept:
             row.stored, row.unsaved = True, {}
+
+
+class Drafts:
+    """Replies that have grown since they were written. Now and then all are, in one transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._grown: dict[str, Reply] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, reply: Reply) -> None:
+        """Write the reply within `SAVE_EVERY` seconds; what ends before that is left alone."""
+        self._grown[reply.id] = reply
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._grown:
+            await asyncio.sleep(SAVE_EVERY)
+            await to_the_end(self._write_now())
+
+    async def _write_now(self) -> None:
+        replies = [one for one in self._grown.values() if one.state == "streaming"]
+        self._grown = {}
+        kept = not replies or await written(self._store.save_growing(replies))
+        for reply in replies:
+            if reply.state == "streaming":
+                reply.kept = kept
+
+    async def close(self) -> None:
+        """Write no more; a write that has begun is waited for."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
 
 async def to_the_end(work: Coroutine[Any, Any, Any]) -> None:
@@ -304,7 +342,7 @@ class LiveReplies:
     """The running turns by conversation; one at a time in each."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store, self._drafts = store, Drafts(store)
         self._by_conversation: dict[str, Live] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -337,7 +375,9 @@ class LiveReplies:
         """
         while self.get(conversation_id):
             await self.stop(conversation_id)
-        live = Live(self._store, conversation_id, turn_id, run=run, step=step, grows=grows)
+        live = Live(
+            self._store, self._drafts, conversation_id, turn_id, run=run, step=step, grows=grows
+        )
         self._by_conversation[conversation_id] = live
         live.begin(source, lambda: self._ended(live))
         return live
@@ -359,3 +399,4 @@ class LiveReplies:
     async def close(self) -> None:
         """Interrupt all, as the server goes down."""
         await asyncio.gather(*(self.stop(id_, "interrupted") for id_ in [*self._by_conversation]))
+        await self._drafts.close()

@@ -195,10 +195,11 @@ def with_marks(source: str, spans: Iterable[Span]) -> str:
 
 
 class Block(NamedTuple):
-    """One top-level block: the line it begins at, and its HTML."""
+    """One top-level block: its HTML, the line it begins at, and the one behind its last."""
 
-    line: int
     html: str
+    line: int
+    end: int
 
 
 def parse(source: str, spans: Iterable[Span] = ()) -> Iterator[Block]:
@@ -210,9 +211,8 @@ def parse(source: str, spans: Iterable[Span] = ()) -> Iterator[Block]:
     for token in markdown.parse(text, env):
         block.append(token)
         if token.level == 0 and token.nesting <= 0:
-            line = block[0].map[0] if block[0].map else 0
             rendered = markdown.renderer.render(block, markdown.options, env)
-            yield Block(line, CLEANER.clean(rendered))
+            yield Block(CLEANER.clean(rendered), *(block[0].map or (0, 0)))
             block = []
 
 
@@ -224,28 +224,3 @@ def blocks(source: str, spans: Iterable[Span] = ()) -> list[str]:
         spans: offsets in `source` to mark.
     """
     return [block.html for block in parse(source, spans)]
-
-
-class GrowingText:
-    """Markdown that grows: settled blocks are not parsed again.
-
-    The last blocks stay open, as more text may change them (a list goes on, a line below makes a
-    heading). A link defined further down does not reach settled blocks.
-    """
-
-    OPEN_BLOCKS = 2
-
-    def __init__(self) -> None:
-        self._settled: list[str] = []
-        self._start = 0
-
-    def blocks(self, source: str) -> list[str]:
-        """The HTML blocks of the whole source, which begins with what it was before."""
-        rest = source[self._start :]
-        found = list(parse(rest))
-        html_blocks = [*self._settled, *(block.html for block in found)]
-        if len(found) > self.OPEN_BLOCKS:
-            first_open = found[-self.OPEN_BLOCKS].line
-            self._settled += [block.html for block in found[: -self.OPEN_BLOCKS]]
-            self._start += sum(len(line) + 1 for line in rest.split("\n")[:first_open])
-        return html_blocks

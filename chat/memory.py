@@ -130,7 +130,7 @@ class MemoryStore(Store):
         gone = [*ids]
         for id_ in gone:
             self._uses.pop(id_, None)
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.execute(delete(Conversation).where(Conversation.id.in_(gone)))
             self._files = {*await session.scalars(select(Attachment.id))}
 

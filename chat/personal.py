@@ -38,7 +38,7 @@ async def keep_options(store: Store, owner: str, model: str, options: Options) -
     """Set what holds for a model from now on; nothing is kept where nothing is set."""
     which = ModelOptions.owner == owner, ModelOptions.model == model
     values = options.model_dump(exclude_defaults=True)
-    async with store.session() as session:
+    async with store.writing() as session:
         if values:
             key = {"owner": owner, "model": model}
             await session.execute(store.upsert(ModelOptions, key, {"options": values}))
@@ -93,7 +93,7 @@ async def erase(store: Store, owner: str) -> list[str]:
     conversations, whose ids are returned.
     """
     of_theirs = delete(Conversation).where(Conversation.owner == owner).returning(Conversation.id)
-    async with store.session() as session:
+    async with store.writing() as session:
         gone = [*await session.scalars(of_theirs)]
         for table in (Attachment, Share, ModelOptions, Preferences):
             await session.execute(delete(table).where(table.owner == owner))

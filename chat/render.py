@@ -18,7 +18,8 @@ from guard.types import ModelSpec, Options, Span, Verdict
 
 from . import comparison, shaping, strip, tools
 from .foreign import ForeignModel, model_of
-from .markdown import GrowingText, blocks
+from .growing import GrowingText
+from .markdown import blocks
 from .store import Attachment, Conversation, Reply, Share, Turn
 from .view import Standing, View, exhausted, fill, language_of, number
 
@@ -191,16 +192,13 @@ def parts(
     thinking = split_thinking(each.text)
     settled = each.state != "streaming"
     marks = marks_of(each, verdict, thinking.start)
-    if growing and not marks:
-        body = growing.blocks(thinking.answer)
-    else:
-        body = blocks(thinking.answer, marks)
+    draw = growing.blocks if growing else blocks
     return {
         "join": join(each, view, standing.first),
         "chip": chip(each, model, view, standing),
         "thoughts": thoughts(each, thinking.reasoning, thinking.answer, view),
         "calls": tools.drawn(each, view),
-        "text": body,
+        "text": draw(thinking.answer, marks),
         "note": note(each, view),
         "strip": strip.drawn(each, verdict, view, standing, question, marked=bool(marks)),
         "fault": fault(each, model, question, view),

@@ -7,6 +7,7 @@ a reader's name. A reader sees and changes only their own conversations.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from copy import copy
@@ -14,8 +15,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from guard.catalogue import Catalogue
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 QUESTION_LIMIT = 100_000  # characters
 TITLE_LIMIT = 200
 MOST_TOOLS = 20  # servers of tools that a conversation may use
+STILL_HERE = b": still here\n\n"  # proxies drop a silent connection
 
 
 async def from_our_page(x_candor: Annotated[str | None, Header()] = None) -> None:
@@ -242,42 +243,49 @@ async def state(
     }
 
 
-@router.get("/conversations/{id_}/events", response_class=EventSourceResponse)
-async def events(
-    id_: str, conversation: Annotated[Conversation, Depends(owned)], who: Who, chat: Shared
-) -> AsyncIterator[ServerSentEvent]:
+@router.get("/conversations/{id_}/events")
+async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
     """What changes in the running turn until it ends; then the turn as it is, and its entry.
 
     A title that is still being asked for comes last.
     """
+    await chat.store.heading(who.owner, id_)  # before the response begins
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # proxies hold nothing back
+    told = telling(chat, who, id_)
+    return StreamingResponse(told, media_type="text/event-stream", headers=headers)
+
+
+async def telling(chat: Chat, who: Reader, id_: str) -> AsyncIterator[bytes]:
+    """The events of `events`, as they go over the wire."""
     view = chat.view(who)
     live = chat.live.get(id_)
     if live is not None:
-        turn = turn_of(await chat.store.conversation(who.owner, id_), live.turn_id)
+        turn = await chat.store.turn(who.owner, id_, live.turn_id)
         async for message in watch(live, Watcher(turn, view, max(turn.runs, live.run + 1))):
-            if message is None:
-                yield ServerSentEvent(comment="still here")
-            else:
-                yield ServerSentEvent(event="update", data={"turn": turn.id, **message})
+            yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
         if not live.kept:  # what the page shows is all there is of it
-            yield ServerSentEvent(event="end", data={"turn": None, "html": "", "entry": None})
+            yield event("end", {"turn": None, "html": "", "entry": None})
             return
     conversation = await chat.store.conversation(who.owner, id_)
     path, titling = conversation.path(), chat.titles.coming(id_)
     ended = turn_of(conversation, live.turn_id) if live else next(reversed(path), None)
-    yield ServerSentEvent(
-        event="end",
-        data={
-            "turn": ended.id if ended else None,
-            "html": await drawn(render.turn, conversation, ended, view) if ended else "",
-            "entry": listed_entry(chat, conversation, view),
-            "title": conversation.title,
-            "titling": titling,
-        },
-    )
+    last = {
+        "turn": ended.id if ended else None,
+        "html": await drawn(render.turn, conversation, ended, view) if ended else "",
+        "entry": listed_entry(chat, conversation, view),
+        "title": conversation.title,
+        "titling": titling,
+    }
+    yield event("end", last)
     if titling:
         await chat.titles.wait(id_)
-        yield ServerSentEvent(event="titled", data=await entry(chat, who, id_))
+        yield event("titled", await entry(chat, who, id_))
+
+
+def event(name: str, data: dict[str, Any]) -> bytes:
+    """A server-sent event; JSON holds no line breaks, which would end it."""
+    told = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {name}\ndata: {told}\n\n".encode("utf-8", "replace")
 
 
 @changing.post("/conversations/{id_}/turns/{turn_id}/show")

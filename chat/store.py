@@ -13,19 +13,21 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     DateTime,
     Float,
     ForeignKey,
     Index,
     LargeBinary,
     Text,
+    bindparam,
     delete,
     event,
     false,
@@ -434,6 +436,8 @@ class Store:
         except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
             raise ConfigError(f"the database cannot be used: {error}. {ADVICE}") from error
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._one_writer = self.url.drivername.startswith("sqlite")
+        self._writer = asyncio.Lock()
 
     def _engine(self) -> AsyncEngine:
         if not self.url.drivername.startswith("sqlite"):
@@ -504,6 +508,15 @@ class Store:
         async with self._sessions() as session, session.begin():
             yield session
 
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that writes; into SQLite one at a time.
+
+        Its own way is that who meets another writer tries again, some of them for seconds.
+        """
+        async with self._writer if self._one_writer else nullcontext(), self.session() as session:
+            yield session
+
     async def conversations(
         self, owner: str, *, after: Place | None = None, most: int | None = None
     ) -> Sequence[Conversation]:
@@ -539,11 +552,38 @@ class Store:
         async with self.session() as session:
             return await load(session, owner, id_, file_texts=file_texts)
 
+    async def heading(self, owner: str, id_: str) -> Conversation:
+        """A conversation without its turns, which costs the same however long it is.
+
+        Raises:
+            NotFound: it does not exist, was deleted, or is not the owner's.
+        """
+        async with self.session() as session:
+            return await headed(session, owner, id_)
+
+    async def turn(self, owner: str, conversation_id: str, turn_id: str) -> Turn:
+        """One turn of a conversation with its replies.
+
+        Raises:
+            NotFound: there is none, or it is not the owner's.
+        """
+        query = (
+            select(Turn)
+            .join(Conversation, Conversation.id == Turn.conversation_id)
+            .where(Turn.id == turn_id, *there(owner, conversation_id))
+            .options(selectinload(Turn.replies))
+        )
+        async with self.session() as session:
+            found = await session.scalar(query)
+        if found is None:
+            raise NotFound(turn_id)
+        return found
+
     async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
         """A new conversation, titled by its question."""
         title = titled(question)
         conversation = Conversation(owner=owner, title=title, model=model, mode=mode)
-        async with self.session() as session:
+        async with self.writing() as session:
             session.add(conversation)
             await session.flush()
             await index(session, conversation.id, conversation.id, None, title)
@@ -568,18 +608,24 @@ class Store:
         Raises:
             NotFound: the conversation or one of the files is not there, or is not the owner's.
         """
-        async with self.session() as session:
-            conversation = await load(session, owner, conversation_id)
+        turn = Turn(id=new_id(), conversation_id=conversation_id, question=question)
+        turn.parent_id, turn.parent_run, turn.files = parent_id, parent_run, [*files]
+        async with self.writing() as session:
+            heading = await headed(session, owner, conversation_id)
             await send(session, owner, conversation_id, files)
-            if parent_id and parent_run is None:
-                parent_run = turn_of(conversation, parent_id).shown_run
-            place = {"parent_id": parent_id, "parent_run": parent_run}
-            turn = Turn(id=new_id(), **place, question=question, files=[*files])
-            conversation.turns.append(turn)
-            conversation.show(turn)
-            conversation.updated_at = now()
+            if parent_id == heading.leaf_id and parent_run is None:
+                shown = select(Turn.shown_run).where(Turn.id == parent_id)
+                turn.parent_run, heading.leaf_id = await session.scalar(shown), turn.id
+                session.add(turn)
+            else:  # somewhere above: what is shown of the turns on the way may change
+                conversation = await load(session, owner, conversation_id)
+                if parent_id and parent_run is None:
+                    turn.parent_run = turn_of(conversation, parent_id).shown_run
+                conversation.turns.append(turn)
+                conversation.show(turn)
+            heading.updated_at = now()
             await index(session, turn.id, conversation_id, turn.id, question)
-            return turn.id
+        return turn.id
 
     async def change(self, owner: str, conversation_id: str, **values: Any) -> None:
         """Set columns of a conversation: `title`, `model`, `pinned`, `deleted_at`, …
@@ -587,7 +633,7 @@ class Store:
         Raises:
             NotFound: it does not exist, or is not the owner's.
         """
-        async with self.session() as session:
+        async with self.writing() as session:
             changed = await session.execute(
                 update(Conversation)
                 .where(Conversation.id == conversation_id, Conversation.owner == owner)
@@ -604,7 +650,7 @@ class Store:
 
     async def entitle(self, conversation_id: str, title: str, *, instead_of: str) -> None:
         """Set a title where the first one still stands; one that a reader gave is not touched."""
-        async with self.session() as session:
+        async with self.writing() as session:
             changed = await session.execute(
                 update(Conversation)
                 .where(Conversation.id == conversation_id, Conversation.title == instead_of)
@@ -618,7 +664,7 @@ class Store:
 
         Files that have waited for their question since then go too.
         """
-        async with self.session() as session:
+        async with self.writing() as session:
             unsent = Attachment.conversation_id.is_(None), Attachment.created_at < before
             await session.execute(delete(Attachment).where(*unsent))
             gone = await session.execute(
@@ -637,7 +683,7 @@ class Store:
         """
         if self.engine.dialect.name != "sqlite":
             return
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.execute(text(WRITTEN_ANEW))
         async with self.engine.connect() as connection:
             await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -648,7 +694,7 @@ class Store:
         It is written some rows at a time: the work of thousands at once would hold others up.
         """
         replies = [reply for turn in conversation.turns for reply in turn.replies]
-        async with self.session() as session:
+        async with self.writing() as session:
             for rows in ([conversation], conversation.turns, replies, conversation.attachments):
                 for n in range(0, len(rows), AT_ONCE):
                     batch = [columns_of(row) for row in rows[n : n + AT_ONCE]]
@@ -661,7 +707,7 @@ class Store:
         """Keep a file until its question is put."""
         unsent = Attachment.owner == attachment.owner, Attachment.conversation_id.is_(None)
         newest = select(Attachment.id).where(*unsent).order_by(Attachment.created_at.desc())
-        async with self.session() as session:
+        async with self.writing() as session:
             session.add(attachment)
             await session.flush()
             too_many = (await session.scalars(newest.offset(MOST_UNSENT))).all()
@@ -674,7 +720,7 @@ class Store:
             NotFound: there is none, or it is not the owner's.
         """
         which = Attachment.id == id_, Attachment.owner == owner
-        async with self.session() as session:
+        async with self.writing() as session:
             gone = await session.execute(
                 delete(Attachment).where(*which, Attachment.conversation_id.is_(None))
             )
@@ -715,7 +761,7 @@ class Store:
         """
         share = Share(owner=owner, conversation_id=conversation_id, snapshot=snapshot)
         of_it = Share.conversation_id == conversation_id
-        async with self.session() as session:
+        async with self.writing() as session:
             await load(session, owner, conversation_id)
             number = await session.scalar(select(func.count()).select_from(Share).where(of_it))
             if (number or 0) >= MOST_SHARES:
@@ -758,7 +804,7 @@ class Store:
             NotFound: there is none, or it is not the owner's.
         """
         which = Share.id == token, Share.conversation_id == conversation_id, Share.owner == owner
-        async with self.session() as session:
+        async with self.writing() as session:
             gone = await session.execute(delete(Share).where(*which))
             if not gone.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(token)
@@ -767,7 +813,7 @@ class Store:
         self, owner: str, conversation_id: str, turn_id: str, run: int | None = None
     ) -> None:
         """Show a turn, or another run of it, with the newest of what follows."""
-        async with self.session() as session:
+        async with self.writing() as session:
             conversation = await load(session, owner, conversation_id)
             turn = turn_of(conversation, turn_id)
             if run is not None:
@@ -776,7 +822,7 @@ class Store:
 
     async def end_at(self, owner: str, conversation_id: str, turn_id: str) -> None:
         """Let the path end with a turn; what follows it stays, to page back to."""
-        async with self.session() as session:
+        async with self.writing() as session:
             conversation = await load(session, owner, conversation_id)
             conversation.show(turn_of(conversation, turn_id))
 
@@ -786,7 +832,7 @@ class Store:
         Raises:
             NotFound: the run has no such reply, or it says nothing.
         """
-        async with self.session() as session:
+        async with self.writing() as session:
             turn = turn_of(await load(session, owner, conversation_id), turn_id)
             if reply_id not in {reply.id for reply in turn.said()}:
                 raise NotFound(reply_id)
@@ -800,7 +846,7 @@ class Store:
         Raises:
             NotFound: the turn shows another run, or no two replies side by side.
         """
-        async with self.session() as session:
+        async with self.writing() as session:
             turn = turn_of(await load(session, owner, conversation_id), turn_id)
             if turn.shown_run != run or turn.beside() is None:
                 raise NotFound(turn_id)
@@ -814,7 +860,7 @@ class Store:
 
     async def prefer(self, owner: str, **values: Any) -> None:
         """Set what a reader prefers: `mode`, `language`, `theme`, `model`."""
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.execute(self.upsert(Preferences, {"owner": owner}, values))
 
     def upsert(self, table: type[Base], key: dict[str, str], values: dict[str, Any]) -> Any:
@@ -825,7 +871,7 @@ class Store:
 
     async def add_reply(self, reply: Reply) -> None:
         """A reply that begins; with the first of a run, its turn shows that run."""
-        async with self.session() as session:
+        async with self.writing() as session:
             session.add(reply)
             if reply.step == 0:
                 await session.execute(
@@ -836,21 +882,33 @@ class Store:
 
     async def save_reply(self, reply_id: str, **values: Any) -> None:
         """Set columns of a reply. The search knows it once its state says that it has ended."""
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
             if values.get("state", "streaming") != "streaming":
                 await index_reply(session, reply_id)
 
+    async def save_growing(self, replies: Sequence[Reply]) -> None:
+        """Write what has come of replies; of one that has ended meanwhile nothing is touched."""
+        table = Reply.__table__
+        growing = (
+            update(table)  # type: ignore[arg-type]
+            .where(table.c.id == bindparam("reply"), table.c.state == "streaming")
+            .values(text=bindparam("said"), thoughts=bindparam("thought"))
+        )
+        rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
+        async with self.writing() as session:
+            await session.execute(growing, rows)
+
     async def mark_withheld(self, conversation_id: str) -> None:
         """Note that a reply of the conversation withheld, for the dot in the list."""
-        async with self.session() as session:
+        async with self.writing() as session:
             await session.execute(
                 update(Conversation).where(Conversation.id == conversation_id).values(withheld=True)
             )
 
     async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
         """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
-        async with self.session() as session:
+        async with self.writing() as session:
             reply_of(await load(session, owner, conversation_id), reply_id)
             if values:
                 await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
@@ -876,15 +934,30 @@ async def send(
         raise NotFound(conversation_id)
 
 
+def there(owner: str, id_: str) -> tuple[ColumnElement[bool], ...]:
+    """The conversation of that id, if it is the owner's and was not deleted."""
+    return (
+        Conversation.id == id_,
+        Conversation.owner == owner,
+        Conversation.deleted_at.is_(None),
+    )
+
+
+async def headed(session: AsyncSession, owner: str, id_: str) -> Conversation:
+    """The conversation without its turns."""
+    found = await session.scalar(select(Conversation).where(*there(owner, id_)))
+    if found is None:
+        raise NotFound(id_)
+    return found
+
+
 async def load(
     session: AsyncSession, owner: str, id_: str, *, file_texts: bool = False
 ) -> Conversation:
     files = selectinload(Conversation.attachments)
     query = (
         select(Conversation)
-        .where(
-            Conversation.id == id_, Conversation.owner == owner, Conversation.deleted_at.is_(None)
-        )
+        .where(*there(owner, id_))
         .options(
             selectinload(Conversation.turns).selectinload(Turn.replies),
             files.undefer(Attachment.text) if file_texts else files,

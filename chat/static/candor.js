@@ -195,13 +195,25 @@ function update(message) {
   const turn = root.querySelector(`[data-turn="${message.turn}"]`);
   if (!turn) return;
   let reply = turn.querySelector(`[data-reply="${message.reply}"]`);
-  if (!message.part) {
+  if (message.html && !message.part) {
     if (reply) replaced(reply, message.html); else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
+  } else if (message.grow) {
+    if (reply) grow(reply.querySelector('[data-part="text"]'), message.grow);
   } else if (reply) {
     const part = reply.querySelector(`[data-part="${message.part}"]`);
     if (message.blocks) patchBlocks(part, message.from, message.blocks); else keepOpen(part, () => { part.innerHTML = message.html; });
   }
   toEnd();
+}
+
+// Plain words behind the last ones: text, whatever is in it.
+function grow(part, words) {
+  let place = part.lastElementChild?.lastElementChild;
+  while (place && place.nodeType !== Node.TEXT_NODE) {
+    place = place.lastChild;
+    while (place && !place.textContent.trim()) place = place.previousSibling;
+  }
+  if (place) place.data = place.data.replace(/\n$/, "") + words;
 }
 
 function patchBlocks(part, from, blocks) {

@@ -52,7 +52,12 @@ NO_KEY = "none"  # the hub's client takes an empty key for leave to look for the
 
 
 class PooledClient(AsyncInferenceClient):
-    """An inference client on the event loop's connections; closing it ends its own stream only."""
+    """An inference client on the event loop's connections; closing it ends its own stream only.
+
+    `lines` are those of the newest stream, as they come.
+    """
+
+    lines: Any
 
     async def _get_async_client(self) -> httpx2.AsyncClient:
         return shared_client()
@@ -61,7 +66,34 @@ class PooledClient(AsyncInferenceClient):
         body = request_parameters.json
         if isinstance(body, dict) and isinstance(body.get("response_format"), dict):
             body["response_format"] = as_openai_has_it(body["response_format"])
-        return await super()._inner_post(request_parameters, stream=stream)
+        answer = await super()._inner_post(request_parameters, stream=stream)
+        if stream:
+            self.lines = answer
+        return answer
+
+    async def chat_events(self, **request: Any) -> AsyncGenerator[Told, None]:
+        """The events of a streamed chat, as they are: the hub's values took most of a token's time.
+
+        Raises:
+            TextGenerationError: the host reports an error in the stream.
+        """
+        await self.chat_completion(**request, stream=True)
+        async for line in self.lines:
+            data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+            if data == "[DONE]":
+                return
+            if data:
+                told = json.loads(data, object_hook=Told)
+                if told.error is not None:
+                    raise TextGenerationError(told.error)
+                yield told
+
+
+class Told(dict[str, Any]):
+    """A JSON object of a host's. Its keys are attributes too; one that is missing is None."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.get(name)
 
 
 def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:
@@ -164,17 +196,19 @@ class InferenceChat(BaseChatModel):
         if self.counts_tokens:
             request = {"stream_options": {"include_usage": True}, **request}
         async with self._client() as client:
-            asking = client.chat_completion(**request, stream=True)
             try:
                 with faults(self.token), served_header() as served:
-                    async for event in await asking:
-                        chunk = chunk_of(event)
-                        if not named:  # once only: langchain joins the strings of metadata
-                            named = True
-                            chunk.response_metadata["model_name"] = event.model or self.model_name
-                            chunk.response_metadata["provider"] = served.name or self.provider
-                        finish = finish or chunk.response_metadata.get("finish_reason")
-                        yield chunk
+                    async with aclosing(client.chat_events(**request)) as events:
+                        async for event in events:
+                            chunk = chunk_of(event)
+                            if not named:  # once only: langchain joins the strings of metadata
+                                named = True
+                                answered = event.model or self.model_name
+                                chunk.response_metadata["model_name"] = answered
+                                provider = served.name or self.provider
+                                chunk.response_metadata["provider"] = provider
+                            finish = finish or chunk.response_metadata.get("finish_reason")
+                            yield chunk
             except ProviderError:
                 if finish is None:
                     raise
@@ -236,7 +270,7 @@ class InferenceChat(BaseChatModel):
         return result
 
 
-def chunk_of(event: Any) -> AIMessageChunk:
+def chunk_of(event: Told) -> AIMessageChunk:
     """One streamed event as a message chunk; the reasoning channel goes beside the content."""
     choice = event.choices[0] if event.choices else None
     delta = choice.delta if choice else None

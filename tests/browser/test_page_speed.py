@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from browsing import Visit, go
+from browsing import PLAIN, Visit, answered, go
 from serving import Server
 
+SHIFTS = """() => {
+    window.shifts = 0;
+    new PerformanceObserver((list) => { for (const one of list.getEntries()) shifts += one.value; })
+        .observe({ type: "layout-shift" });
+}"""
 OURS = """() => performance.getEntriesByType('resource')
     .filter((one) => one.name.includes('/candor/'))
     .map((one) => [new URL(one.name).pathname, one.transferSize])"""
@@ -22,3 +27,12 @@ def test_our_files_come_beside_gradios_once_and_are_kept(hosted: Server, visit: 
     go(page, window.origin)
     again = dict(page.evaluate(OURS))
     assert {path for path, size in again.items() if size} == {"/candor/state"}
+
+
+def test_nothing_jumps_while_a_reply_streams(hosted: Server, visit: Visit) -> None:
+    page = visit(hosted).open()
+    answered(page, PLAIN)
+    page.evaluate(SHIFTS)
+    reply = answered(page, PLAIN)
+    assert "check the result" in reply.inner_text()
+    assert page.evaluate("shifts") < 0.1  # what browsers call good

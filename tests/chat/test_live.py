@@ -407,7 +407,9 @@ class Page:
 
     def take(self, message: dict[str, Any]) -> None:
         self.messages.append(message)
-        if "part" not in message:
+        if "grow" in message:
+            self.blocks[-1] = self.blocks[-1].replace("</p>", f"{message['grow']}</p>")
+        elif "part" not in message:
             self.blocks = BLOCK.findall(message["html"])
         elif message["part"] == "text":
             self.blocks[message["from"] :] = message["blocks"]
@@ -454,11 +456,11 @@ async def test_only_parts_that_changed_are_sent(replies: LiveReplies, place: Pla
     await page.watch(live, Watcher(await a_turn(place), VIEW, 1))
     first, *rest = page.messages
     assert first["html"].startswith("<article")
-    assert {message["part"] for message in rest} == {"text", "chip", "tools"}
-    assert sum(message["part"] == "chip" for message in rest) == 1
+    assert {message.get("part", "words") for message in rest} == {"text", "chip", "tools"}
+    assert sum(message.get("part") == "chip" for message in rest) == 1
 
 
-async def test_a_page_is_told_at_most_eight_times_a_second(
+async def test_words_that_come_together_are_told_together(
     replies: LiveReplies, place: Place
 ) -> None:
     events = [START, *(word("word ") for _ in range(600)), done()]
@@ -466,8 +468,29 @@ async def test_a_page_is_told_at_most_eight_times_a_second(
     page = Page()
     began = time.monotonic()
     await page.watch(live, Watcher(await a_turn(place), VIEW, 1))
-    rounds = sum(message.get("part") in (None, "text") for message in page.messages)
-    assert 1 < rounds <= (time.monotonic() - began) / PAUSE + 2
+    grown = [message["grow"] for message in page.messages if "grow" in message]
+    assert 1 < len(grown) <= (time.monotonic() - began) / PAUSE + 2
+    assert all(words.strip() for words in grown)
+    assert page.blocks == [f"<p>{' '.join(['word'] * 600)}</p>\n"]
+
+
+async def test_while_a_reply_grows_by_plain_words_nothing_is_drawn(
+    replies: LiveReplies, place: Place
+) -> None:
+    source = Told(START, word("Some *words*, a"), then=(word(" few"), word(" more"), done()))
+    live = await begin(replies, place, source)
+    watcher = Watcher(await a_turn(place), VIEW, 1)
+    await until(lambda: live.version >= 2)
+    (reply,) = live.replies
+    assert watcher.updates([reply], 0)[0]["html"]
+    reply.text += " few"
+    assert watcher.updates([reply], 0) == [{"reply": reply.id, "grow": " few"}]
+    assert watcher.updates([reply], 0) == []
+    reply.text += " *and*"
+    (change,) = watcher.updates([reply], 0)
+    assert (change["part"], change["from"]) == ("text", 0)
+    source.go.set()
+    await over(live)
 
 
 async def test_two_pages_see_the_same_and_one_may_leave(replies: LiveReplies, place: Place) -> None:

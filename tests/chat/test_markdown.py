@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat.markdown import ATTRIBUTES, MATH_TAGS, TEXT_TAGS, GrowingText, blocks
+from chat.markdown import ATTRIBUTES, MATH_TAGS, TEXT_TAGS, blocks
 from guard.types import Span
 
 
@@ -110,11 +110,3 @@ def test_marks_change_nothing_but_marks(source: str, data: st.DataObject) -> Non
     spans = data.draw(st.lists(st.sampled_from(words), unique=True, max_size=3)) if words else []
     marked = render(source, *spans)
     assert re.sub("</?mark>", "", marked) == render(source)
-
-
-def test_growing_text_ends_as_the_whole_does() -> None:
-    source = "# A\n\nfirst *para*\nline\n\n- x\n- y\n\n```py\nz = 1\n```\n\nlast\n\n1. a\n2. b\n"
-    growing = GrowingText()
-    for end in range(1, len(source) + 1):
-        shown = growing.blocks(source[:end])
-    assert "".join(shown) == render(source)

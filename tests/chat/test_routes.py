@@ -103,7 +103,7 @@ def test_a_question_is_answered(page: Page, host: replies.Host) -> None:
     assert SOUP in begun_with["html"]
     assert begun_with["path"] == [begun_with["turn"]]
     *updates, (last, end) = page.whole(begun_with["conversation"])
-    assert {name for name, _ in updates} == {"update"}
+    assert {name for name, _ in updates} <= {"update"}  # it may have ended before one listens
     assert last == "end"
     assert "check the result" in end["html"]
     state = page.state(begun_with["conversation"])

@@ -78,6 +78,38 @@ async def test_an_edited_question_stands_beside_the_first(store: Store) -> None:
     assert [turn.question for turn in back.path()] == ["Why?", "And then?"]
 
 
+async def test_a_heading_and_a_turn_are_the_owners_alone(store: Store) -> None:
+    id_, first = await begun(store)
+    other, elsewhere = await begun(store)
+    await store.add_reply(said(first))
+    assert (await store.heading(ANNA, id_)).leaf_id == first
+    assert [reply.text for reply in (await store.turn(ANNA, id_, first)).replies] == ["So."]
+    for wrong in (
+        store.heading(BEN, id_),
+        store.turn(BEN, id_, first),
+        store.turn(ANNA, id_, elsewhere),
+        store.add_turn(BEN, id_, "Mine now?", first),
+    ):
+        with pytest.raises(NotFound):
+            await wrong
+    await store.change(ANNA, other, deleted_at=now())
+    with pytest.raises(NotFound):
+        await store.turn(ANNA, other, elsewhere)
+
+
+async def test_a_draft_that_comes_late_leaves_an_ended_reply_alone(store: Store) -> None:
+    _, first = await begun(store)
+    grown, ended = said(first, text="So", state="streaming"), said(first, step=1)
+    for reply in (grown, ended):
+        await store.add_reply(reply)
+    late = [said(first, text="So far", thoughts="Hm"), said(first, text="S")]
+    for reply, as_it_was in zip(late, (grown, ended), strict=True):
+        reply.id = as_it_was.id
+    await store.save_growing(late)
+    kept = (await store.turn(ANNA, (await store.conversations(ANNA))[0].id, first)).replies
+    assert [(reply.text, reply.thoughts) for reply in kept] == [("So far", "Hm"), ("So.", None)]
+
+
 async def test_a_thread_may_be_thousands_of_turns_long(store: Store) -> None:
     id_, first = await begun(store)
     ids = [first, *(f"{number:032}" for number in range(2000))]

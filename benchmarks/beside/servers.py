@@ -1,0 +1,100 @@
+"""Servers as processes of their own, and the processor time that they take."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).parents[2]
+BESIDE = Path(__file__).parent
+PATIENCE = 180  # seconds to start on a busy machine
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    url: str
+    process: int
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def processor_seconds(self) -> float:
+        """What it has taken so far, in all its threads (Linux)."""
+        told = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def serving(command: list[str], port: int, health: str, **environment: str) -> Iterator[Server]:
+    """A server on `port` for as long as the block runs.
+
+    Raises:
+        SystemExit: it did not start.
+    """
+    url = f"http://127.0.0.1:{port}"
+    held = {**os.environ, "NO_PROXY": "127.0.0.1", **environment}
+    with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=held) as process:
+        try:
+            end = time.monotonic() + PATIENCE
+            while not answers(url + health):
+                if process.poll() is not None or time.monotonic() > end:
+                    raise SystemExit(f"{' '.join(command)} did not start")
+                time.sleep(0.1)
+            yield Server(url, process.pid)
+        finally:
+            process.terminate()
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx2.get(address, timeout=5, trust_env=False).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+@contextmanager
+def host(rate: float, tokens: int) -> Iterator[Server]:
+    """The host of models."""
+    port = free_port()
+    script = str(BESIDE / "host.py")
+    command = [script, "--port", str(port), "--rate", str(rate), "--tokens", str(tokens)]
+    with serving(command, port, "/health") as server:
+        yield server
+
+
+@contextmanager
+def candor(models: Server, folder: Path) -> Iterator[Server]:
+    """Candor as an operator starts it, its data in `folder`."""
+    port = free_port()
+    told = {"PORT": str(port), "CANDOR_DATA": str(folder), "CANDOR_BASE_URL": f"{models.url}/v1"}
+    with serving(["app.py"], port, "/health", **told) as server:
+        time.sleep(3)  # what it loads once the page is up
+        yield server
+
+
+@contextmanager
+def gradio(models: Server, *options: str) -> Iterator[Server]:
+    """A bare Gradio chat."""
+    port = free_port()
+    script = str(BESIDE / "gradio_chat.py")
+    command = [script, "--port", str(port), "--host", models.url, *options]
+    with serving(command, port, "/", GRADIO_SERVER_NAME="127.0.0.1") as server:
+        yield server
