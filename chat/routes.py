@@ -266,8 +266,9 @@ async def telling(chat: Chat, who: Reader, id_: str) -> AsyncIterator[bytes]:
         if not live.kept:  # what the page shows is all there is of it
             yield event("end", {"turn": None, "html": "", "entry": None})
             return
+    titling = chat.titles.coming(id_)  # before the title is read, which may come just then
     conversation = await chat.store.conversation(who.owner, id_)
-    path, titling = conversation.path(), chat.titles.coming(id_)
+    path = conversation.path()
     ended = turn_of(conversation, live.turn_id) if live else next(reversed(path), None)
     last = {
         "turn": ended.id if ended else None,
