@@ -134,8 +134,8 @@ def drawer(page: Page) -> None:
 
 @scene(DAY, PHONE_NIGHT)
 def tour(page: Page) -> None:
-    page.evaluate("localStorage.removeItem('candor-toured')")
-    page.reload()
+    opened_settings(page, "General")
+    page.get_by_role("button", name="Show the tour again").click()
     expect(page.locator(".tour")).to_be_visible()
 
 
@@ -168,7 +168,9 @@ def falling_back(page: Page) -> None:
 def compared(page: Page) -> None:
     set_mode(page, "compare")
     answered(page, TIANANMEN)
-    page.get_by_role("group", name="Which answered better?").get_by_role("button").nth(1).click()
+    better = page.get_by_role("group", name="Which answered better?").get_by_role("button").nth(1)
+    better.click()
+    expect(better).to_have_attribute("aria-pressed", "true")
     to(page, ".comparison" if page.evaluate("innerWidth") == PHONE[0] else ".asked")
 
 
@@ -327,6 +329,7 @@ def gallery(window: Window, look: Look, folder: Path) -> None:
             picture(page, folder / f"{name}{look.name}.png")
             page.unroute_all(behavior="ignoreErrors")
             window.context.set_offline(False)
+            page.evaluate("sessionStorage.clear()")  # what was typed
 
 
 @pytest.fixture
