@@ -374,6 +374,7 @@ const own = setting({ root, region, state, api, attempt, put, open, setMode, app
 const { say } = hearing({ root, region, state });
 const stands = standing({ root, state, api, question, send, say, again });
 const tour = touring({ root, state, say, question, home: acts.new });
+Object.assign(acts, travel.acts, kit.acts, files.acts, own.acts, tour.acts);
 const sheet = keys({ root, state, does: {
   ...acts,
   find: () => { if (!nav.checkVisibility()) drawer(true); region("find").focus(); region("find").select(); },
@@ -383,7 +384,7 @@ const sheet = keys({ root, state, does: {
   retry: () => [...root.querySelectorAll(".turn")].at(-1)?.querySelector('[data-act="retry"]')?.click(),
   copy: () => [...root.querySelectorAll('.reply [data-act="copy"]')].at(-1)?.click(),
 } });
-Object.assign(acts, travel.acts, kit.acts, files.acts, own.acts, tour.acts, { keys: sheet.show });
+acts.keys = sheet.show;
 keepingFocus({ root, home });
 fit();
 const turnOf = (element) => element.closest("[data-turn]").dataset.turn;

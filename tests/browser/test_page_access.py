@@ -2,48 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-from browsing import PHONE, TIANANMEN, Visit, answered, ask, ended, fits, go
+from browsing import PHONE, Visit, answered, ask, ended, fits, go
 from playwright.sync_api import Page, expect
 from serving import Server
-
-# text on its background, for what is small or muted
-CONTRAST = """() => {
-    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-    const rgb = (colour) => {
-        canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-        return [...canvas.getImageData(0, 0, 1, 1).data];
-    };
-    const light = (c) => c.slice(0, 3).map((v) => v / 255)
-        .map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-        .reduce((sum, v, n) => sum + v * [.2126, .7152, .0722][n], 0);
-    const behind = (one) => {
-        for (let at = one; at; at = at.parentElement) {
-            const colour = rgb(getComputedStyle(at).backgroundColor);
-            if (colour[3] === 255) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const poor = [];
-    for (const one of document.querySelectorAll('#candor *')) {
-        const own = [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (!own || !one.checkVisibility({opacityProperty: true})) continue;
-        if (one.closest('math, .flag, :disabled:not(.card)')) continue;
-        const a = light(rgb(getComputedStyle(one).color)), b = light(behind(one));
-        const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-        if (ratio < 4.5) poor.push(`${ratio.toFixed(2)} ${one.outerHTML.slice(0, 120)}`);
-    }
-    return poor;
-}"""
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_words_of_a_conversation_stand_out(visit: Visit, hosted: Server, dark: bool) -> None:
-    page = visit(hosted, dark=dark).open()
-    for question in ("show markdown", TIANANMEN, "A question, fault:500", "Why? fault:think"):
-        answered(page, question)
-    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    assert page.evaluate(CONTRAST) == []
 
 
 def test_the_thread_is_busy_until_the_end(page: Page) -> None:

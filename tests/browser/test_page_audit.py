@@ -8,7 +8,6 @@ import pytest
 from browsing import ALL_OPENED, PHONE, WIDE, WIDER, Visit, beside
 from playwright.sync_api import expect
 from serving import Server
-from test_page_access import CONTRAST, NAMELESS
 
 TANK_MAN = "/audit?q=tank+man"
 
@@ -69,19 +68,6 @@ def test_nothing_is_wider_than_the_screen(
     page.locator(".heat a").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert page.evaluate(WIDER) == []
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_words_stand_out_and_controls_have_names(visit: Visit, odd: Server, dark: bool) -> None:
-    page = beside(visit(odd, dark=dark), TANK_MAN)
-    contrast, nameless = (code.replace("#candor", "#about") for code in (CONTRAST, NAMELESS))
-    page.evaluate(ALL_OPENED)
-    assert page.locator("#about *").count() > 100
-    assert page.evaluate(contrast) == []
-    assert page.evaluate(nameless) == []
-    page.locator(".heat a").last.click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-    assert page.evaluate(contrast) == []
 
 
 def test_the_models_lead_there_and_back(visit: Visit, odd: Server) -> None:

@@ -1,34 +1,14 @@
-"""axe-core looks at every page and main state: nothing critical, serious or moderate is found.
-
-Not asked for: `aria-allowed-role` (minor) on Gradio's own `main`, which the page's script takes out
-of the way, as a page has one `main`; and the order of headings inside a model's text, which are the
-model's own (they stand below the reply's).
-"""
+"""Every page and its main states are sound, by day and night."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from axe_playwright_python.sync_playwright import Axe
 from browsing import ALL_OPENED, PHONE, TIANANMEN, Visit, beside
 from playwright.sync_api import Page, expect
 from serving import Server
+from soundness import sound
 
-OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-IN_MODEL_TEXT = 'aria-level="'
-
-
-def sound(page: Page, state: str) -> None:
-    """Nothing is found in this state of the page."""
-    found: list[dict[str, Any]] = Axe().run(page, options=OPTIONS).response["violations"]
-    told = [
-        f"{state}: {rule['impact']} {rule['id']}: {node['html'][:160]}"
-        for rule in found
-        for node in rule["nodes"]
-        if rule["impact"] != "minor"
-        and not (rule["id"] == "heading-order" and IN_MODEL_TEXT in node["html"])
-    ]
-    assert told == []
+DARK = "document.documentElement.dataset.theme = 'dark'"
+LIGHT = "document.documentElement.dataset.theme = 'light'"
 
 
 def put(page: Page, question: str) -> None:
@@ -48,9 +28,13 @@ def test_axe_finds_nothing_on_the_page(visit: Visit, hosted: Server) -> None:
     expect(page.locator(".tour")).to_be_visible()
     sound(page, "first visit")
     page.keyboard.press("Escape")
-    for question in (TIANANMEN, "show markdown", "A question, fault:500"):
+    for question in (TIANANMEN, "show markdown", "A question, fault:500", "Why? fault:think"):
         put(page, question)
-    sound(page, "withheld, fallback, Markdown, fault")
+    sound(page, "withheld, fallback, Markdown, fault, thoughts")
+    page.locator('[data-act="theme"]').click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    sound(page, "the same in the dark")
+    page.locator('[data-act="theme"]').click()
     page.locator('[data-act="modes"]').click()
     sound(page, "modes")
     page.locator('[data-mode="compare"]').click()
@@ -98,14 +82,21 @@ def test_axe_finds_nothing_in_arabic_on_a_dark_phone(visit: Visit, hosted: Serve
 
 def test_axe_finds_nothing_on_the_pages_beside(visit: Visit, odd: Server) -> None:
     window = visit(odd)
-    page = beside(window, "/models")
-    sound(page, "models")
+    page = beside(window, "/models?origin=CN#Qwen/Qwen2.5-72B-Instruct")
+    page.evaluate(ALL_OPENED)
+    for state in ("models, some of them", "all models"):
+        sound(page, state)
+        page.evaluate(DARK)
+        sound(page, f"{state}, in the dark")
+        page.evaluate(LIGHT)
+        page.get_by_role("button", name="China").click()
     page.goto(f"{odd.url}/audit")
+    page.evaluate(ALL_OPENED)
     sound(page, "audit")
     page.locator(".heat a").first.click()
     expect(page.locator("dialog.pair")).to_be_visible()
     sound(page, "an example of the audit")
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.evaluate(DARK)
     sound(page, "an example in the dark")
     page.keyboard.press("Escape")
     sound(page, "audit in the dark")

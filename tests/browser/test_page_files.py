@@ -10,7 +10,7 @@ import pytest
 from browsing import PHONE, WIDE, Visit, ended, fits, reload
 from playwright.sync_api import FilePayload, Page, expect
 from serving import Server
-from test_page_access import CONTRAST, NAMELESS
+from soundness import sound
 
 from chat.reading import FILE_LIMIT, MOST_FILES
 
@@ -96,7 +96,7 @@ def test_files_are_attached_removed_sent_and_stay(visit: Visit, hosted: Server) 
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".blind")).to_contain_text("does not see images. Choose a model")
     expect(page.locator(".blind button")).to_be_focused()
-    assert page.evaluate(NAMELESS) == []
+    sound(page, "a model that does not see")
     page.keyboard.press("Enter")
     listed = page.locator("dialog.models li:not([hidden])")
     expect(listed.first).to_contain_text("sees images")
@@ -164,11 +164,11 @@ def test_files_fit_and_stand_out(
     )
     settled(page)
     fits(page)
-    assert page.evaluate(CONTRAST) == []
+    sound(page, "files to be sent")
     page.locator("#candor-question").fill("?")
     page.locator(".box [type=submit]").click()
     expect(page.locator(".turn")).to_have_count(1)
     replies = ended(page)
     expect(replies).to_contain_text("قائمة المشتريات.txt")
     fits(page)
-    assert page.evaluate(CONTRAST) == []
+    sound(page, "files that were sent")

@@ -94,19 +94,3 @@ def test_the_chosen_language_is_kept(visit: Visit, hosted: Server) -> None:
     page.locator("#candor-language").select_option("")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
-
-
-def test_the_theme_is_the_readers_or_the_systems(visit: Visit, hosted: Server) -> None:
-    page = visit(hosted).open()
-    html = page.locator("html")
-    expect(html).to_have_attribute("data-theme", "light")
-    page.get_by_role("button", name="Settings").click()
-    page.get_by_label("Theme").select_option("dark")
-    expect(html).to_have_attribute("data-theme", "dark")
-    reload(page)
-    expect(html).to_have_attribute("data-theme", "dark")
-    page.get_by_role("button", name="Settings").click()
-    page.get_by_label("Theme").select_option("")
-    expect(html).to_have_attribute("data-theme", "light")
-    page.emulate_media(color_scheme="dark")
-    expect(html).to_have_attribute("data-theme", "dark")

@@ -8,7 +8,6 @@ import pytest
 from browsing import ALL_OPENED, PHONE, WIDER, Visit, answered, beside, go
 from playwright.sync_api import Locator, Page, expect
 from serving import Server
-from test_page_access import CONTRAST, NAMELESS
 
 SHIPPED = 27
 
@@ -180,20 +179,6 @@ def test_nothing_is_wider_than_the_screen(
     page.evaluate(ALL_OPENED)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate(WIDER) == []
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_words_stand_out_and_controls_have_names(visit: Visit, odd: Server, dark: bool) -> None:
-    page = beside(visit(odd, dark=dark), f"/models?origin=CN#{'Qwen/Qwen2.5-72B-Instruct'}")
-    contrast, nameless = (code.replace("#candor", "#about") for code in (CONTRAST, NAMELESS))
-    assert page.locator("#about *").count() > 300
-    assert page.evaluate(contrast) == []
-    page.get_by_role("button", name="China").click()
-    page.evaluate(ALL_OPENED)
-    assert page.evaluate(contrast) == []
-    assert page.evaluate(nameless) == []
-    for table in page.get_by_role("table").all():
-        expect(table.get_by_role("columnheader")).to_have_count(4)
 
 
 def test_a_phone_folds_the_filters(visit: Visit, demo: Server) -> None:
