@@ -16,9 +16,14 @@ OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": T
 IN_MODEL_TEXT = 'aria-level="'
 
 
-def sound(page: Page, state: str) -> None:
-    """Nothing is found in this state of the page."""
-    found: list[dict[str, Any]] = Axe().run(page, options=OPTIONS).response["violations"]
+CONTRAST = {"runOnly": ["color-contrast"]}  # all that another theme can change
+
+
+def sound(
+    page: Page, state: str, *, within: str | None = None, options: dict[str, Any] = OPTIONS
+) -> None:
+    """Nothing is found in this state of the page, or within what a selector finds in it."""
+    found: list[dict[str, Any]] = Axe().run(page, within, options).response["violations"]
     told = [
         f"{state}: {rule['impact']} {rule['id']}: {node['html'][:160]}"
         for rule in found

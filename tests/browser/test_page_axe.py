@@ -5,7 +5,7 @@ from __future__ import annotations
 from browsing import ALL_OPENED, PHONE, TIANANMEN, Visit, beside
 from playwright.sync_api import Page, expect
 from serving import Server
-from soundness import sound
+from soundness import CONTRAST, sound
 
 DARK = "document.documentElement.dataset.theme = 'dark'"
 LIGHT = "document.documentElement.dataset.theme = 'light'"
@@ -33,27 +33,28 @@ def test_axe_finds_nothing_on_the_page(visit: Visit, hosted: Server) -> None:
     sound(page, "withheld, fallback, Markdown, fault, thoughts")
     page.locator('[data-act="theme"]').click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    sound(page, "the same in the dark")
+    sound(page, "the same in the dark", options=CONTRAST)
     page.locator('[data-act="theme"]').click()
     page.locator('[data-act="modes"]').click()
-    sound(page, "modes")
+    sound(page, "modes", within=".box")
     page.locator('[data-mode="compare"]').click()
     put(page, TIANANMEN)
-    sound(page, "compare")
+    sound(page, "compare", within=".turn:last-child")
     for name, opening in (("picker", "Control+Shift+M"), ("settings", "Control+,"), ("keys", "?")):
         page.locator(".scroll").focus()
         page.keyboard.press(opening)
         expect(page.locator("dialog[open]")).to_be_visible()
-        sound(page, name)
+        sound(page, name, within="dialog[open]")
         page.keyboard.press("Escape")
     page.locator('[data-region="find"]').fill("tiananmen")
     expect(page.locator('[data-region="results"] .conv')).not_to_have_count(0)
     page.locator(".travels").click()
-    sound(page, "search, ways out")
+    for part in ("nav", "header"):
+        sound(page, "search, ways out", within=part)
     page.locator('[data-act="share"]').click()
     page.locator('[data-act="make-link"]').click()
     expect(page.locator('[data-region="link"]')).to_be_visible()
-    sound(page, "share")
+    sound(page, "share", within="dialog[open]")
     for path in (page.locator('[data-region="link"]').input_value(), f"{hosted.url}/s/{'0' * 32}"):
         page.goto(path)
         sound(page, path)
@@ -75,9 +76,9 @@ def test_axe_finds_nothing_in_arabic_on_a_dark_phone(visit: Visit, hosted: Serve
     expect(page.locator(".standing")).to_contain_text("Enough for now.")
     sound(page, "withheld, fallback, limit")
     page.locator("header .menu").click()
-    sound(page, "drawer")
+    sound(page, "drawer", within="nav")
     page.locator('[data-act="settings"]').click()
-    sound(page, "settings")
+    sound(page, "settings", within="dialog[open]")
 
 
 def test_axe_finds_nothing_on_the_pages_beside(visit: Visit, odd: Server) -> None:
@@ -87,7 +88,7 @@ def test_axe_finds_nothing_on_the_pages_beside(visit: Visit, odd: Server) -> Non
     for state in ("models, some of them", "all models"):
         sound(page, state)
         page.evaluate(DARK)
-        sound(page, f"{state}, in the dark")
+        sound(page, f"{state}, in the dark", options=CONTRAST)
         page.evaluate(LIGHT)
         page.get_by_role("button", name="China").click()
     page.goto(f"{odd.url}/audit")
@@ -95,8 +96,8 @@ def test_axe_finds_nothing_on_the_pages_beside(visit: Visit, odd: Server) -> Non
     sound(page, "audit")
     page.locator(".heat a").first.click()
     expect(page.locator("dialog.pair")).to_be_visible()
-    sound(page, "an example of the audit")
+    sound(page, "an example of the audit", within="dialog.pair")
     page.evaluate(DARK)
-    sound(page, "an example in the dark")
+    sound(page, "an example in the dark", within="dialog.pair", options=CONTRAST)
     page.keyboard.press("Escape")
-    sound(page, "audit in the dark")
+    sound(page, "audit in the dark", options=CONTRAST)

@@ -131,7 +131,7 @@ def test_files_are_dropped_anywhere_and_limits_are_said(page: Page) -> None:
     expect(page.locator(".drop")).to_be_hidden()
     settled(page)
     expect(page.locator(".tray .wrong")).to_contain_text("larger than 10 MB")
-    expect(page.locator('[role="status"].only-read')).to_contain_text("Attached:")
+    expect(page.locator(".box .only-read")).to_contain_text("Attached:")
     assert page.evaluate("window.harmed") is None
     assert chips(page)[0] == '"><img src=x onerror="window.harmed=1"> .md'
     page.locator(".scroll").dispatch_event("drop", {"dataTransfer": given(page, *many)})
