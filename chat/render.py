@@ -227,14 +227,14 @@ def join(each: Reply, view: View, first: bool) -> str:
     """The line between a reply and its successor."""
     if first or not each.cause or each.source:  # what a file says of its models is not repeated
         return ""
-    if each.state == "failed" and not each.text.strip():
-        return str(Markup("<span>{}</span>").format(view.say.asked_instead))
     said = {
         "withheld": view.say.answered_by_other,
         "failed": view.say.answered_instead,
         "compared": view.say.answered_beside,
     }
-    return str(Markup("<span>{}</span>").format(said[each.cause]))
+    silent = each.state == "failed" and not each.text.strip()
+    told = view.say.asked_instead if silent and each.cause != "compared" else said[each.cause]
+    return str(Markup("<span>{}</span>").format(told))
 
 
 def chip(each: Reply, model: ModelSpec | ForeignModel, view: View, standing: Standing) -> str:
