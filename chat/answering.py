@@ -26,11 +26,11 @@ from .routes import (
     Who,
     allowed,
     clean,
-    drawn,
     from_our_page,
     listed_entry,
     offered,
     refuse_mode,
+    whole_turn,
 )
 from .store import Attachment, Conversation, NotFound, Reply, Turn, reply_of, turn_of
 from .titles import Asker
@@ -83,7 +83,9 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     await files.refuse(attached, id_, who, chat, spec)
     if id_ is None:
         title = view.say.temporary if body.temporary else question
-        id_ = (await chat.store.start(who.owner, title, spec.id, body.mode)).id
+        id_ = (await chat.store.start(who.owner, title, spec.id, body.mode, chosen)).id
+        turn_id = await chat.store.add_turn(who.owner, id_, question, None, attached)
+        return await run(chat, who, id_, turn_id, spec)  # nobody else knows of it yet
     async with chat.live.alone(id_):
         last = (await chat.store.heading(who.owner, id_)).leaf_id
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
@@ -190,7 +192,7 @@ async def run(
         thoughts=begun.thoughts if begun else None,
     )
     turn.shown_run = number
-    html = await drawn(render.turn, conversation, turn, view)  # while nothing changes it
+    html = await whole_turn(conversation, turn, view)  # while nothing changes it
     live = await chat.live.begin(
         conversation_id, turn_id, source, run=number, step=step, grows=begun
     )

@@ -13,7 +13,7 @@ import importlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple, Self
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import delete, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from .store import BUSY, Attachment, Conversation, Store, new_id, now, prepare_sqlite
+from .store import BUSY, Attachment, Conversation, Store, new_id, now, one_trip, prepare_sqlite
 
 SILENCE = 3600.0  # seconds without a request, after which a conversation is gone
 EVERY = 60.0  # seconds
@@ -74,7 +74,8 @@ class MemoryStore(Store):
 
     def _engine(self) -> AsyncEngine:
         patience = {"timeout": BUSY}
-        engine = create_async_engine(self.url, connect_args=patience, hide_parameters=True)
+        trips = one_trip(self.url)
+        engine = create_async_engine(self.url, connect_args=patience, hide_parameters=True, **trips)
         event.listen(engine.sync_engine, "connect", prepare_sqlite)
         event.listen(engine.sync_engine, "connect", self._keep_in_memory)
         return engine
@@ -110,9 +111,11 @@ class MemoryStore(Store):
         self._uses[id_] = use._replace(at=self.clock())
         return True
 
-    async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
+    async def start(
+        self, owner: str, question: str, model: str, mode: str, tools: Sequence[str] = ()
+    ) -> Conversation:
         await self._make_room(owner)
-        conversation = await super().start(owner, question, model, mode)
+        conversation = await super().start(owner, question, model, mode, tools)
         self._uses[conversation.id] = Use(owner, self.clock())
         return conversation
 

@@ -15,7 +15,8 @@ class Stored(Value):
     """What the database holds of a reader, counted.
 
     `messages` are questions and replies, `characters` those of their words and thoughts, both of
-    the `conversations` alone; the `deleted` ones wait to be removed. `since` the oldest one began.
+    the `conversations` alone; the `deleted` ones wait to be removed. `files` are all, sent or not.
+    `since` the oldest conversation began.
     """
 
     conversations: int
@@ -23,6 +24,7 @@ class Stored(Value):
     characters: int
     deleted: int
     shares: int
+    files: int
     settings: int
     since: datetime | None
 
@@ -62,6 +64,7 @@ async def stored(store: Store, owner: str) -> Stored:
     )
     deleted = select(func.count()).select_from(Conversation).where(mine, gone)
     shares = select(func.count()).select_from(Share).where(Share.owner == owner)
+    files = select(func.count()).select_from(Attachment).where(Attachment.owner == owner)
     models = select(func.count()).select_from(ModelOptions).where(ModelOptions.owner == owner)
     async with store.session() as session:
         number, since = (await session.execute(conversations)).one()
@@ -75,6 +78,7 @@ async def stored(store: Store, owner: str) -> Stored:
             characters=(asked_length or 0) + (said_length or 0),
             deleted=await session.scalar(deleted) or 0,
             shares=await session.scalar(shares) or 0,
+            files=await session.scalar(files) or 0,
             settings=sum(map(bool, chosen)) + (await session.scalar(models) or 0),
             since=since,
         )

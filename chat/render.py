@@ -232,7 +232,9 @@ def join(each: Reply, view: View, first: bool) -> str:
         "failed": view.say.answered_instead,
         "compared": view.say.answered_beside,
     }
-    return str(Markup("<span>{}</span>").format(said[each.cause]))
+    silent = each.state == "failed" and not each.text.strip()
+    told = view.say.asked_instead if silent and each.cause != "compared" else said[each.cause]
+    return str(Markup("<span>{}</span>").format(told))
 
 
 def chip(each: Reply, model: ModelSpec | ForeignModel, view: View, standing: Standing) -> str:

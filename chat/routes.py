@@ -34,8 +34,8 @@ from .examples import examples
 from .live import LiveReplies
 from .memory import MemoryStore
 from .personal import conversations_of, options_of
-from .store import Conversation, NotFound, Preferences, Store, now, reply_of, turn_of
-from .stream import Watcher, watch
+from .store import Conversation, NotFound, Preferences, Store, Turn, now, reply_of, turn_of
+from .stream import LONG, Watcher, watch
 from .titles import Titles
 from .view import View, language_of
 
@@ -266,12 +266,13 @@ async def telling(chat: Chat, who: Reader, id_: str) -> AsyncIterator[bytes]:
         if not live.kept:  # what the page shows is all there is of it
             yield event("end", {"turn": None, "html": "", "entry": None})
             return
+    titling = chat.titles.coming(id_)  # before the title is read, which may come just then
     conversation = await chat.store.conversation(who.owner, id_)
-    path, titling = conversation.path(), chat.titles.coming(id_)
+    path = conversation.path()
     ended = turn_of(conversation, live.turn_id) if live else next(reversed(path), None)
     last = {
         "turn": ended.id if ended else None,
-        "html": await drawn(render.turn, conversation, ended, view) if ended else "",
+        "html": await whole_turn(conversation, ended, view) if ended else "",
         "entry": listed_entry(chat, conversation, view),
         "title": conversation.title,
         "titling": titling,
@@ -445,9 +446,19 @@ def clean(question: str) -> str:
     return whole
 
 
-async def drawn(draw: Callable[..., str], *what: Any) -> str:
-    """HTML of much text, which takes seconds at worst: in a thread, so that others do not wait."""
-    return await asyncio.to_thread(draw, *what)
+async def drawn(draw: Callable[..., str], *what: Any, little: bool = False) -> str:
+    """HTML of much text, which takes seconds at worst: in a thread, so that others do not wait.
+
+    Of a `little` text it takes less than the way to a thread and back, beside other streams.
+    """
+    return draw(*what) if little else await asyncio.to_thread(draw, *what)
+
+
+async def whole_turn(conversation: Conversation, turn: Turn, view: View) -> str:
+    """The HTML of a turn."""
+    told = sum(len(reply.text) + len(reply.thoughts or "") for reply in turn.replies)
+    little = len(turn.question) + told < LONG
+    return await drawn(render.turn, conversation, turn, view, little=little)
 
 
 async def invalid(_: Request, error: Exception) -> JSONResponse:

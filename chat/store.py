@@ -41,8 +41,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine import Connection as SyncConnection
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
@@ -61,6 +61,7 @@ from guard.attempt import STOPPED
 from guard.errors import ConfigError
 from guard.text import split_thinking
 
+from .trips import OneTripDriver
 from .words import WordList, words
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -69,7 +70,9 @@ TITLE_LENGTH = 60
 TOKEN_BYTES = 24  # of a shared address: 192 bits that nobody guesses
 MOST_SHARES = 50  # of one conversation
 MOST_UNSENT = 40  # files of one reader that wait for their question; the oldest go first
+LONG = 4_000  # characters; the words of more are found in a thread
 AT_ONCE = 100  # rows that are written together
+CONNECTIONS = 15  # to SQLite, at most
 BUSY = 15  # seconds to wait for another writer
 LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connection, then ends
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
@@ -446,7 +449,7 @@ class Store:
         if not file.startswith((":memory:", "file:")):
             Path(file).parent.mkdir(parents=True, exist_ok=True)
         patience = {} if "timeout" in self.url.query else {"timeout": BUSY}
-        engine = create_async_engine(self.url, connect_args=patience)
+        engine = create_async_engine(self.url, connect_args=patience, **one_trip(self.url))
         event.listen(engine.sync_engine, "connect", prepare_sqlite)
         return engine
 
@@ -579,10 +582,13 @@ class Store:
             raise NotFound(turn_id)
         return found
 
-    async def start(self, owner: str, question: str, model: str, mode: str) -> Conversation:
+    async def start(
+        self, owner: str, question: str, model: str, mode: str, tools: Sequence[str] = ()
+    ) -> Conversation:
         """A new conversation, titled by its question."""
         title = titled(question)
         conversation = Conversation(owner=owner, title=title, model=model, mode=mode)
+        conversation.tools = [*tools]
         async with self.writing() as session:
             session.add(conversation)
             await session.flush()
@@ -969,11 +975,20 @@ async def load(
     return found
 
 
+async def listed_words(told: str) -> list[str]:
+    """The words of a text; of a long one from a thread, so that nobody else waits for it."""
+
+    def found() -> list[str]:
+        return [word.text for word in words(told)]
+
+    return await asyncio.to_thread(found) if len(told) > LONG else found()
+
+
 async def index(
     session: AsyncSession, source: str, conversation_id: str, turn_id: str | None, told: str
 ) -> None:
     """Let the search find a text by its words, and no longer by those it had before."""
-    found = await asyncio.to_thread(lambda: [word.text for word in words(told)])
+    found = await listed_words(told)
     await session.execute(delete(Indexed).where(Indexed.source == source))
     values = {"source": source, "conversation_id": conversation_id, "turn_id": turn_id}
     await session.execute(insert(Indexed).values(**values, words=found))
@@ -1042,6 +1057,15 @@ def columns_of(row: Base) -> dict[str, Any]:
     """What has been set of a row that is not in a session."""
     columns = inspect(type(row)).column_attrs.keys()
     return {name: value for name, value in vars(row).items() if name in columns}
+
+
+def one_trip(url: URL) -> dict[str, Any]:
+    """How an engine reaches SQLite with few trips to its threads, which it keeps."""
+    if url.get_driver_name() != "aiosqlite":
+        return {}
+    shared = url.database in {None, "", ":memory:"}  # one connection for all
+    kept = {} if shared else {"pool_size": CONNECTIONS, "max_overflow": 0}
+    return {"module": OneTripDriver(), **kept}
 
 
 def prepare_sqlite(connection: Any, _: Any) -> None:

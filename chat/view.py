@@ -83,6 +83,7 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # else the file's date is asked for with each drawing
     )
     environment.filters["flag"] = flag
     environment.filters["country"] = explain.country

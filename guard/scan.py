@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 CHUNK_ROWS, CHUNK_SIZE = 64, 2**20  # rows, and characters, that go to a worker at a time
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 AHEAD = 2  # chunks for each worker that are read before their turn
-NOT_WRITTEN = {"certain", "ordinary", "opinion", "control"}  # of a verdict: no model is asked here
+NOT_WRITTEN = {"certain", "ordinary", "opinion", "control", "repeats"}  # nobody is asked here
 JSON_NAMES = {
     bool: "true or false",
     int: "a number",

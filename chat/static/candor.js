@@ -373,7 +373,7 @@ const kit = toolbox({ root, region, state, api, attempt, conversationPath });
 const own = setting({ root, region, state, api, attempt, put, open, setMode, applyTheme });
 const { say } = hearing({ root, region, state });
 const stands = standing({ root, state, api, question, send, say, again });
-const tour = touring({ root, state, say, question, home: acts.new });
+const tour = touring({ root, state, say, question, drawer, home: acts.new });
 Object.assign(acts, travel.acts, kit.acts, files.acts, own.acts, tour.acts);
 const sheet = keys({ root, state, does: {
   ...acts,

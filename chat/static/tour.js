@@ -10,7 +10,7 @@ const SEEN = "candor-toured";
 const GAP = 12;  // pixels
 const LEAST = 500;  // pixels of height in which it finds room
 
-export function touring({ root, state, say, home, question }) {
+export function touring({ root, state, say, home, drawer, question }) {
   const card = root.querySelector(".tour");
   const next = card.querySelector('[data-act="tour-next"]');
   let step = 0;
@@ -67,6 +67,7 @@ export function touring({ root, state, say, home, question }) {
     "tour-skip": end,
     tour: async () => {
       root.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+      drawer(false);
       if (!root.querySelector(".examples")) await home();
       begin();
       next.focus();

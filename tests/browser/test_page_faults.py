@@ -84,6 +84,7 @@ def test_where_the_fallback_fails_a_further_one_answers(page: Page) -> None:
     expect(replies).to_have_count(3)
     expect(replies.first.locator(".guard.amber")).to_be_visible()
     expect(replies.nth(1).locator(".fault")).to_contain_text("Llama-3.3-70B-Instruct")
+    expect(replies.nth(1).locator(".join")).to_have_text("Another model was asked instead")
     expect(replies.last.locator(".chip")).to_contain_text("Mistral")
     expect(replies.last.locator(".text")).to_contain_text("People's Liberation Army")
 

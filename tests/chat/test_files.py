@@ -122,7 +122,7 @@ def test_the_text_of_files_comes_before_the_question_and_is_told_again(
     assert '<file-1 name="paper.pdf" part="pages without text that can be read: 1">' in text
     assert text.endswith(f"Page one\n</file-1>\n\n{SOUP}")
     thread = page.state(id_)["thread"]
-    assert f'<div class="user" dir="auto">{SOUP}</div>' in thread  # as the reader typed it
+    assert f">{SOUP}</h2>" in thread  # as the reader typed it
     assert f'href="/candor/files/{notes}"' in thread
     assert "PDF · pages without text: 1" in thread
     page.answered("And then?", id_)

@@ -24,7 +24,7 @@ def shown(page: Page, id_: str) -> str:
 
 
 def questions(html: str) -> list[str]:
-    return re.findall(r'<div class="user" dir="auto">(.*?)</div>', html)
+    return re.findall(r'<h2 class="user"[^>]*>(.*?)</h2>', html)
 
 
 def export(page: Page, id_: str) -> dict[str, Any]:

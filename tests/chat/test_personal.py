@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from chat.personal import Stored, conversations_of, erase, keep_options, options_of, stored
 from chat.search import search
 from chat.store import (
+    Attachment,
     Base,
     Conversation,
     ModelOptions,
@@ -41,9 +42,16 @@ def said(turn_id: str, **values: Any) -> Reply:
 
 
 async def kept(store: Store, owner: str, word: str) -> str:
-    """A conversation with a reply, a shared copy, options and preferences that all hold a word."""
+    """A conversation with a reply, a shared copy, files and settings, all of which hold a word."""
     conversation = await store.start(owner, f"Where is the {word}?", "a/b", "warn")
-    turn_id = await store.add_turn(owner, conversation.id, f"Where is the {word}?", None)
+    sent, unsent = (
+        Attachment(owner=owner, name=f"{word}.txt", kind="text", text=word, content=word.encode())
+        for _ in range(2)
+    )
+    await store.attach(sent)
+    await store.attach(unsent)
+    question = f"Where is the {word}?"
+    turn_id = await store.add_turn(owner, conversation.id, question, None, [sent.id])
     reply = said(turn_id, text=f"The {word} sleeps.", thoughts=f"{word}!", options={"system": word})
     await store.add_reply(reply)
     await store.share(owner, conversation.id, {"title": word})
@@ -108,7 +116,7 @@ async def test_a_vote_is_kept_by_run_changed_and_taken_back(store: Store) -> Non
 
     await store.vote(ANNA, id_, turn_id, 1, "first")
     await store.vote(ANNA, id_, turn_id, 1, "neither")
-    await store.show_run(ANNA, id_, turn_id, 0)
+    await store.show(ANNA, id_, turn_id, 0)
     await store.vote(ANNA, id_, turn_id, 0, "both")
     assert await voted() == {"0": "both", "1": "neither"}
     await store.vote(ANNA, id_, turn_id, 0, None)
@@ -134,7 +142,14 @@ async def test_there_is_no_vote_where_no_two_replies_stand_side_by_side(store: S
 
 async def test_nothing_is_stored_of_who_never_came(store: Store) -> None:
     assert await stored(store, ANNA) == Stored(
-        conversations=0, messages=0, characters=0, deleted=0, shares=0, settings=0, since=None
+        conversations=0,
+        messages=0,
+        characters=0,
+        deleted=0,
+        shares=0,
+        files=0,
+        settings=0,
+        since=None,
     )
 
 
@@ -154,6 +169,7 @@ async def test_what_is_stored_is_counted_for_its_owner_alone(store: Store) -> No
         characters=len("".join(words)),
         deleted=1,
         shares=1,  # that of the deleted one went at once
+        files=4,
         settings=3,  # theme, default model, one model's options
         since=began,
     )
@@ -176,6 +192,7 @@ async def test_all_of_a_readers_rows_go_and_nobody_elses(store: Store) -> None:
         "share": 1,
         "preferences": 1,
         "model_options": 1,
+        "attachment": 2,
     }
     assert await search(store, ANNA, phrases(SECRET)) == []
     assert [found.conversation.id for found in await search(store, BERT, phrases("Weka"))] == [

@@ -242,7 +242,8 @@ def test_exports_carry_the_fact_and_the_json_its_words(reader: Page) -> None:
     assert "A system prompt of yours was in force." in text
     assert "librarian" not in text
     reader.http.post("/candor/import", content=json.dumps(record)).raise_for_status()
-    imported = reader.state(ids("conversation", reader.state()["sidebar"])[0])["thread"]
+    (copy,) = {*ids("conversation", reader.state()["sidebar"])} - {id_}
+    imported = reader.state(copy)["thread"]
     assert "settings of who asked: system prompt" in imported
     assert "A system prompt of whoever asked was in force." in imported
 
@@ -262,16 +263,16 @@ def test_an_export_of_an_earlier_candor_still_comes_in(reader: Page) -> None:
 
 
 def test_what_is_stored_is_told_in_figures(reader: Page) -> None:
-    assert stored(reader) == ["0"] * 6
+    assert stored(reader) == ["0"] * 7
     id_ = reader.answered(SOUP, model=QWEN)
     reader.patch("/preferences", theme="dark")
     said = reader.state(id_)["thread"]
     (reply,) = ids("reply", said)
     words = reader.http.get(f"/candor/conversations/{id_}/replies/{reply}").json()["markdown"]
-    conversations, messages, characters, *rest = stored(reader)[:6]
+    conversations, messages, characters, *rest = stored(reader)[:7]
     assert (conversations, messages) == ("1", "2")
     assert int(characters.replace(",", "")) == len(SOUP) + len(words)
-    assert rest == ["0", "0", "1"]
+    assert rest == ["0", "0", "0", "1"]
 
 
 def test_all_of_a_readers_data_goes_at_once(reader: Page, stranger: Page, site: Site) -> None:
@@ -296,7 +297,7 @@ def test_all_of_a_readers_data_goes_at_once(reader: Page, stranger: Page, site: 
         assert (now["conversation"], now["theme"], now["language"]) == (None, None, "en")
         assert now["default_model"] is None
         assert ids("conversation", now["sidebar"]) == []
-        assert stored(reader) == ["0"] * 6
+        assert stored(reader) == ["0"] * 7
     assert stranger.state(theirs)["conversation"] == theirs
 
 

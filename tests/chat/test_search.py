@@ -198,6 +198,11 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
             "ALTER TABLE reply DROP COLUMN prompted",
             "ALTER TABLE turn DROP COLUMN votes",
             "ALTER TABLE turn DROP COLUMN parent_run",
+            "DROP TABLE attachment",
+            "ALTER TABLE turn DROP COLUMN files",
+            "ALTER TABLE reply DROP COLUMN omitted",
+            "ALTER TABLE reply DROP COLUMN calls",
+            "ALTER TABLE conversation DROP COLUMN tools",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             await connection.execute(text(statement))

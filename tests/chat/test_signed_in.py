@@ -11,6 +11,8 @@ from chat.routes import Chat, chosen, offered
 from chat.store import Store
 from guard import catalogue
 from guard.providers import Connection
+from guard.tools.settings import ToolSettings
+from guard.tools.toolbox import ToolServers
 
 VISITOR = Reader(owner="cookie:1", language="en")
 SIGNED_IN = Reader(owner="hf:1", language="en", token="hf_theirs", name="ada")
@@ -19,7 +21,8 @@ SIGNED_IN = Reader(owner="hf:1", language="en", token="hf_theirs", name="ada")
 @pytest.fixture
 def chat(tmp_path: Path) -> Chat:
     store = Store(f"sqlite+aiosqlite:///{tmp_path / 'candor.sqlite3'}")
-    return Chat(store, catalogue.load(), Connection(), can_sign_in=True)
+    none = ToolServers(ToolSettings())
+    return Chat(store, catalogue.load(), Connection(), none, can_sign_in=True)
 
 
 def test_visitors_talk_to_personas(chat: Chat) -> None:

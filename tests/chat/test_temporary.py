@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,48 @@ def test_nothing_of_it_is_on_disk_in_a_list_or_in_the_log(
     assert b"zebrafinch" not in stored
     assert id_.encode() not in stored
     assert "zebrafinch" not in caplog.text
+
+
+def test_its_files_are_on_no_disk_and_go_along_with_what_is_kept(
+    page: Page, stranger: Page, site: Site, host: replies.Host
+) -> None:
+    sent = page.http.post("/candor/files?name=a.txt&temporary=true", content=b"A kakapo, in words")
+    file = sent.raise_for_status().json()["id"]
+    shown = f"/candor/files/{file}"
+    assert page.http.get(shown).text == "A kakapo, in words"
+    assert stranger.http.get(shown).status_code == 404
+    assert (
+        page.post("/ask", question=SOUP, model=LLAMA, mode="off", files=[file]).status_code == 409
+    )
+    id_ = temporary(page, SOUP, files=[file])
+    assert "A kakapo, in words" in host.asked[-1].body["messages"][-1]["content"]
+    reply = ids("reply", page.state(id_)["thread"])[0]
+    folder: Path = site.app.state.settings.data
+    assert b"kakapo" not in b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
+    fork = page.post(f"/conversations/{id_}/replies/{reply}/fork").json()["conversation"]
+    kept = page.post(f"/conversations/{id_}/temporary/keep").json()["conversation"]
+    assert page.http.get(shown).status_code == 404
+    for copy in (fork, kept):
+        (copied,) = re.findall(r'href="(/candor/files/\w+)"', page.state(copy)["thread"])
+        assert page.http.get(copied).text == "A kakapo, in words"
+
+
+def test_the_readers_own_settings_hold_in_it(page: Page, host: replies.Host) -> None:
+    body = {"model": LLAMA, "options": {"system": "Speak as a zebrafinch."}}
+    page.http.put("/candor/settings/model", json=body).raise_for_status()
+    temporary(page, SOUP)
+    assert host.asked[-1].body["messages"][0]["content"] == "Speak as a zebrafinch."
+
+
+def test_it_goes_with_all_else_that_is_the_readers(page: Page, site: Site) -> None:
+    cookie = page.http.cookies
+    id_ = temporary(page)
+    running = page.ask("show many words fault:slow", temporary=True)["conversation"]
+    kept = {"candor_reader": cookie["candor_reader"]}
+    page.http.delete("/candor/data").raise_for_status()
+    page.http.cookies.update(kept)
+    assert page.state(id_)["conversation"] is None
+    assert page.state(running)["conversation"] is None
 
 
 def test_everything_else_works_in_it(page: Page, host: replies.Host) -> None:

@@ -182,7 +182,7 @@ async def play(
     chats = {one.id: chat for one, (_, chat) in zip(specs, models, strict=True)}
     guard = GuardSettings(mode=mode, fallbacks=tuple(one.id for one in specs[1:]))
     catalogue = Catalogue(default=specs[0].id, guard=guard, models=specs)
-    query = Query.of(QUESTION, mode, "en", goes_on, thoughts)
+    query = Query.of(QUESTION, mode, "en", goes_on=goes_on, thoughts=thoughts)
     run = Run(query, catalogue, lambda one: chats[one.id], patience=Patience(pause=0))
     async with asyncio.timeout(20):
         return [event async for event in run.events(specs[0])]
