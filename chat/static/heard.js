@@ -30,7 +30,7 @@ export function hearing({ root, region, state }) {
     const said = (selector) => reply.querySelector(selector)?.textContent.replace("◑", "").trim().replace(/\s+/g, " ") ?? "";
     const model = said(".chip h3");
     if (model) once(reply, "begins", [said(".join"), fill(state.say.heard_begins, { model })]);
-    once(reply, "guard", [said(".guard h4"), said(".guard h4 + p")]);
+    if (reply.dataset.state !== "streaming") once(reply, "guard", [said(".guard h4"), said(".guard h4 + p")]);  // its last word
     once(reply, "fault", [said(".fault")]);
     for (const note of reply.querySelectorAll(".note")) once(reply, note.textContent, [note.textContent]);
     if (reply.dataset.state === "done") once(reply, "ends", [ending(reply.querySelector(".text").innerText)]);

@@ -158,7 +158,7 @@ def test_what_is_stored_is_shown_and_all_of_it_is_deleted(
     figures = dialog.locator(".stored dd")
     expect(figures.nth(0)).to_have_text("1")
     expect(figures.nth(1)).to_have_text("2")
-    expect(figures.nth(5)).to_have_text("2")
+    expect(figures.nth(6)).to_have_text("2")
     ask = dialog.get_by_role("button", name="Delete all my data…")
     ask.press("Enter")
     sure = dialog.get_by_role("group", name="Delete all my data")
