@@ -149,7 +149,7 @@ def test_a_call_is_shown_while_it_runs_and_kept_as_it_comes(page: Page, tools_si
 def test_only_the_part_of_the_calls_is_sent_anew(page: Page) -> None:
     id_ = str(page.ask(f"{SOUP} use:unhurried=x", tools=["web"])["conversation"])
     parts = [data["part"] for name, data in page.whole(id_) if name == "update" and "part" in data]
-    assert parts.count("calls") == 1
+    assert 1 <= parts.count("calls") <= 2  # begun, unless it had before one listened; and ended
     assert parts[0] == "calls"
     assert "text" in parts
 
