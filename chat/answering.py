@@ -32,7 +32,16 @@ from .routes import (
     refuse_mode,
     whole_turn,
 )
-from .store import Attachment, Conversation, NotFound, Reply, Turn, reply_of, turn_of
+from .store import (
+    Attachment,
+    Conversation,
+    NotFound,
+    Reply,
+    Turn,
+    reply_of,
+    shows_images,
+    turn_of,
+)
 from .titles import Asker
 from .view import View, language_of
 
@@ -127,12 +136,12 @@ async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> 
 async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, Any]:
     """Let a model of another origin answer below the reply that is there."""
     view = chat.view(who)
-    await chat.store.conversation(who.owner, id_)
+    await chat.store.heading(who.owner, id_)
     async with chat.live.alone(id_):
         conversation = await chat.store.conversation(who.owner, id_)
         turn = turn_of(conversation, turn_id)
         shown = turn.shown()
-        seeing = files.shows_images(conversation.attached(turn))
+        seeing = shows_images(conversation.attached(turn))
         spec = successor(shown, view, seeing=seeing)
         if spec is None:
             raise HTTPException(409, view.say.no_successor)

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depe
 async def go_on(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, Any]:
     """Let the same model go on with its reply, at the end of what is shown."""
     view = chat.view(who)
-    await chat.store.conversation(who.owner, id_)
+    await chat.store.heading(who.owner, id_)
     async with chat.live.alone(id_):
         conversation = await chat.store.conversation(who.owner, id_)
         turn, reply = reply_of(conversation, reply_id)

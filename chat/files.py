@@ -22,7 +22,7 @@ from . import render
 from .auth import Reader
 from .reading import FILE_LIMIT, Unreadable, named, read
 from .routes import Chat, Shared, Who, from_our_page
-from .store import Attachment, Conversation, NotFound, Store, Turn
+from .store import Attachment, Conversation, NotFound, Store, Turn, shows_images
 from .view import View
 
 router = APIRouter(prefix="/candor", include_in_schema=False)
@@ -124,10 +124,6 @@ def refuse_blind(files: Iterable[Attachment], spec: ModelSpec, view: View) -> No
     if not spec.images and shows_images(files):
         told = explain.fill(view.say.files_blind, view.language, model=spec.name)
         raise HTTPException(409, told)
-
-
-def shows_images(files: Iterable[Attachment]) -> bool:
-    return any(file.kind == "image" for file in files)
 
 
 # --- what a model is told -------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from . import files
 from .record import ConversationRecord, file_record, rows_of, shown_of
 from .routes import TITLE_LIMIT, Shared, Who, entry, from_our_page
-from .store import Conversation, now, reply_of
+from .store import Conversation, now, reply_of, shortened
 from .view import View
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
@@ -57,5 +57,4 @@ def marked(title: str, view: View) -> str:
     before, _, after = str(view.say.fork_title).partition("{title}")
     bare = title.removeprefix(before).removesuffix(after)
     room = TITLE_LIMIT - len(before) - len(after)
-    short = bare if len(bare) <= room else bare[: room - 1].rstrip() + "…"
-    return before + short + after
+    return before + shortened(bare, room) + after

@@ -8,7 +8,7 @@ before it, so that a file can hold no circle.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -33,7 +33,7 @@ from guard.types import (
 
 from .foreign import ForeignModel, model_of
 from .reading import MOST_FILES, READ_LIMIT, Kind, named
-from .store import Attachment, Conversation, Reply, Turn, Vote, new_id
+from .store import Attachment, Conversation, Reply, Turn, Vote, new_id, storable
 
 FORM = "candor-conversation-1"
 MOST_CALLS = 200  # of one reply; more than the guard lets one make
@@ -45,9 +45,7 @@ Model = ModelSpec | ForeignModel
 
 def tame(value: Any) -> Any:
     """Text without what a database cannot take: NUL and lone surrogates."""
-    if not isinstance(value, str):
-        return value
-    return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+    return storable(value) if isinstance(value, str) else value
 
 
 def tame_each(value: Any) -> Any:
@@ -221,6 +219,17 @@ def record_of(conversation: Conversation) -> ConversationRecord:
     """The whole conversation; its attachments must have their text."""
     turns = parents_first(conversation)
     places = {turn.id: place for place, turn in enumerate(turns)}
+    found = (
+        turn_record(turn, turn.replies, places, map(file_record, conversation.attached(turn)))
+        for turn in turns
+    )
+    return headed(conversation, found, places.get(conversation.leaf_id or ""))
+
+
+def headed(
+    conversation: Conversation, turns: Iterable[TurnRecord], shown: int | None
+) -> ConversationRecord:
+    """A record under the conversation's title; `shown` is the place of the last turn shown."""
     return ConversationRecord(
         form=FORM,
         title=conversation.title,
@@ -228,13 +237,8 @@ def record_of(conversation: Conversation) -> ConversationRecord:
         mode=conversation.mode,
         begun=conversation.created_at,
         changed=conversation.updated_at,
-        shown=places.get(conversation.leaf_id or ""),
-        turns=tuple(
-            turn_record(turn, turn.replies, places).model_copy(
-                update={"files": tuple(map(file_record, conversation.attached(turn)))}
-            )
-            for turn in turns
-        ),
+        shown=shown,
+        turns=tuple(turns),
     )
 
 
@@ -248,12 +252,15 @@ def parents_first(conversation: Conversation) -> list[Turn]:
     return found
 
 
-def turn_record(turn: Turn, replies: list[Reply], places: dict[str, int]) -> TurnRecord:
+def turn_record(
+    turn: Turn, replies: list[Reply], places: dict[str, int], files: Iterable[FileRecord]
+) -> TurnRecord:
     ids = [reply.id for reply in replies]
     return TurnRecord(
         parent=places.get(turn.parent_id or ""),
         parent_run=turn.parent_run,
         question=turn.question,
+        files=tuple(files),
         shown_run=turn.shown_run,
         chosen=ids.index(turn.chosen) if turn.chosen in ids else None,
         votes=turn.votes or {},
@@ -342,26 +349,17 @@ def shown_of(
     """
     path = conversation.path()
     places = {turn.id: place for place, turn in enumerate(path)}
-    shown = ConversationRecord(
-        form=FORM,
-        title=conversation.title,
-        model=conversation.model,
-        mode=conversation.mode,
-        begun=conversation.created_at,
-        changed=conversation.updated_at,
-        shown=len(path) - 1 if path else None,
-        turns=tuple(
-            turn_record(turn, turn.shown(), places).model_copy(
-                update={
-                    "shown_run": 0,
-                    "parent_run": None,
-                    "votes": {0: turn.vote} if turn.vote else {},
-                    "files": tuple(map(file, conversation.attached(turn))),
-                }
-            )
-            for turn in path
-        ),
+    turns = (
+        turn_record(turn, turn.shown(), places, map(file, conversation.attached(turn))).model_copy(
+            update={
+                "shown_run": 0,
+                "parent_run": None,
+                "votes": {0: turn.vote} if turn.vote else {},
+            }
+        )
+        for turn in path
     )
+    shown = headed(conversation, turns, len(path) - 1 if path else None)
     return shown.with_replies(lambda reply: reply.model_copy(update={"run": 0}))
 
 

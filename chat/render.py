@@ -20,7 +20,7 @@ from . import comparison, shaping, strip, tools
 from .foreign import ForeignModel, model_of
 from .growing import GrowingText
 from .markdown import blocks
-from .store import Attachment, Conversation, Reply, Share, Turn
+from .store import Attachment, Conversation, Reply, Share, Turn, shows_images
 from .view import Standing, View, exhausted, fill, language_of, number
 
 PARTS = ("join", "chip", "thoughts", "calls", "text", "note", "strip", "fault", "tools")
@@ -115,14 +115,14 @@ def standing(conversation: Conversation, one: Turn, view: View) -> dict[str, Sta
     shown, answer = one.shown(), one.answer()
     several = len(one.said()) > 1
     providers = served_before(conversation, one)
-    shows_images = any(file.kind == "image" for file in conversation.attached(one))
+    seeing = shows_images(conversation.attached(one))
     return {
         each.id: Standing(
             first=number == 0,
             last=each is shown[-1],
             goes_on=each is answer if several and each.text.strip() else None,
             provider_before=moved(each, providers),
-            shows_images=shows_images,
+            shows_images=seeing,
             continues=continues(conversation, each, view),
         )
         for number, each in enumerate(shown)

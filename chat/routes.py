@@ -34,8 +34,19 @@ from .examples import examples
 from .live import LiveReplies
 from .memory import MemoryStore
 from .personal import conversations_of, options_of
-from .store import Conversation, NotFound, Preferences, Store, Turn, now, reply_of, turn_of
-from .stream import LONG, Watcher, watch
+from .store import (
+    LONG,
+    Conversation,
+    NotFound,
+    Preferences,
+    Store,
+    Turn,
+    now,
+    reply_of,
+    storable,
+    turn_of,
+)
+from .stream import Watcher, watch
 from .titles import Titles
 from .view import View, language_of
 
@@ -428,9 +439,8 @@ async def first_page(chat: Chat, who: Reader, view: View) -> str:
 
 async def entry(chat: Chat, who: Reader, id_: str) -> dict[str, Any]:
     """A conversation's entry in the list, as it is now."""
-    conversation = await chat.store.conversation(who.owner, id_)
-    listed = listed_entry(chat, conversation, chat.view(who))
-    return {"entry": listed, "title": conversation.title}
+    heading = await chat.store.heading(who.owner, id_)
+    return {"entry": listed_entry(chat, heading, chat.view(who)), "title": heading.title}
 
 
 def listed_entry(chat: Chat, conversation: Conversation, view: View) -> str | None:
@@ -440,7 +450,7 @@ def listed_entry(chat: Chat, conversation: Conversation, view: View) -> str | No
 
 def clean(question: str) -> str:
     """A question without what a database or a model cannot take: NUL and lone surrogates."""
-    whole = question.encode("utf-8", "replace").decode().replace("\x00", "\ufffd").strip()
+    whole = storable(question).strip()
     if not whole:
         raise HTTPException(422, "the text is empty")
     return whole

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ TITLE_LENGTH = 60
 TOKEN_BYTES = 24  # of a shared address: 192 bits that nobody guesses
 MOST_SHARES = 50  # of one conversation
 MOST_UNSENT = 40  # files of one reader that wait for their question; the oldest go first
-LONG = 4_000  # characters; the words of more are found in a thread
+LONG = 4_000  # characters; work on more is done in a thread, so that nobody else waits for it
 AT_ONCE = 100  # rows that are written together
 CONNECTIONS = 15  # to SQLite, at most
 BUSY = 15  # seconds to wait for another writer
@@ -1024,8 +1024,21 @@ async def index_reply(session: AsyncSession, reply_id: str) -> None:
 
 def titled(question: str) -> str:
     """A title by a question."""
-    title = " ".join(question.split())
-    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
+    return shortened(" ".join(question.split()), TITLE_LENGTH)
+
+
+def shortened(line: str, most: int) -> str:
+    """A line of at most so many characters."""
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def storable(text: str) -> str:
+    """Text without what a database cannot take: NUL and lone surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def shows_images(files: Iterable[Attachment]) -> bool:
+    return any(file.kind == "image" for file in files)
 
 
 def turn_of(conversation: Conversation, turn_id: str) -> Turn:

@@ -19,7 +19,7 @@ from . import render, tools
 from .growing import GrowingText
 from .live import Live
 from .render import PARTS
-from .store import Reply, Turn
+from .store import LONG, Reply, Turn
 from .view import Standing, View, fill
 
 PAUSE = 0.02  # seconds between two updates, on a machine that has nothing else to do
@@ -27,7 +27,6 @@ LONGEST_PAUSE = 2.0
 DRAWING = 3  # pauses last so many times as long as the drawing before them
 LATENESS = 2  # and as the loop was late
 BYTES_A_SECOND = 100_000  # to one page: what is large is sent less often
-LONG = 4_000  # characters; more is drawn in a thread, so that nobody else waits for it
 HEARTBEAT = 15.0  # seconds; proxies drop a silent connection
 Message = dict[str, Any]
 

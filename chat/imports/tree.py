@@ -16,7 +16,7 @@ from guard.types import Mode
 
 from ..foreign import ForeignModel
 from ..record import EPOCH, FORM, ConversationRecord, ReplyRecord, Source, TurnRecord, tame
-from ..store import TITLE_LENGTH, now
+from ..store import TITLE_LENGTH, now, shortened
 
 MOST_NODES = 20_000
 MOST_TEXT = 5_000_000  # characters; answers that share their beginning repeat it
@@ -115,7 +115,9 @@ def planted(chat: Chat, pieces: Counter[str], mode: Mode) -> ConversationRecord:
     title = " ".join(str(tame(chat.title)).split()) or (records[0].question if records else "?")
     return ConversationRecord(
         form=FORM,
-        title=shortened(title, 200 if chat.title.strip() else TITLE_LENGTH),
+        title=shortened(
+            " ".join(title.split()) or "?", 200 if chat.title.strip() else TITLE_LENGTH
+        ),
         model=chat.model.id,
         mode=mode,
         begun=begun,
@@ -123,11 +125,6 @@ def planted(chat: Chat, pieces: Counter[str], mode: Mode) -> ConversationRecord:
         shown=shown_last(turns),
         turns=records,
     )
-
-
-def shortened(title: str, most: int) -> str:
-    flat = " ".join(title.split()) or "?"
-    return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
 
 
 def path_to(chat: Chat) -> set[str]:
