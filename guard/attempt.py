@@ -266,7 +266,7 @@ class Attempt:
     @property
     def characters(self) -> int:
         """What the model is put with the next request."""
-        told = sum(len(message.text) for message in self.query.messages)
+        told = sum(len(message.text) for message in self.messages)
         return told + sum(len(message.text) for message in self.rounds.after)
 
     def paragraph(self) -> Delta:

@@ -35,6 +35,16 @@ def export(page: Page, id_: str) -> dict[str, Any]:
 # --- another answer to an earlier question --------------------------------------------------------
 
 
+def retried(page: Page) -> tuple[str, str]:
+    """A conversation whose first question was asked again; the turn that followed it before."""
+    id_ = page.answered(SOUP)
+    page.answered("And then?", id_)
+    first, second = ids("turn", shown(page, id_))
+    page.post(f"/conversations/{id_}/turns/{first}/retry")
+    page.whole(id_)
+    return id_, second
+
+
 def test_another_model_answers_an_earlier_question_and_the_path_ends_there(
     page: Page, host: replies.Host
 ) -> None:
@@ -64,11 +74,7 @@ def test_another_model_answers_an_earlier_question_and_the_path_ends_there(
 
 
 def test_an_edit_stays_within_the_run_that_it_follows(page: Page) -> None:
-    id_ = page.answered(SOUP)
-    page.answered("And then?", id_)
-    first, second = ids("turn", shown(page, id_))
-    page.post(f"/conversations/{id_}/turns/{first}/retry")
-    page.whole(id_)
+    id_, second = retried(page)
     page.post(f"/conversations/{id_}/turns/{second}/edit", question="And before?")
     page.whole(id_)
     thread = shown(page, id_)
@@ -78,11 +84,7 @@ def test_an_edit_stays_within_the_run_that_it_follows(page: Page) -> None:
 
 
 def test_branches_of_runs_come_back_from_a_file(page: Page) -> None:
-    id_ = page.answered(SOUP)
-    page.answered("And then?", id_)
-    first, _ = ids("turn", shown(page, id_))
-    page.post(f"/conversations/{id_}/turns/{first}/retry")
-    page.whole(id_)
+    id_, _ = retried(page)
     page.answered("Something else?", id_)
     whole = export(page, id_)
     assert [turn["parent_run"] for turn in whole["turns"]] == [None, 0, 1]

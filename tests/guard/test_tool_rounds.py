@@ -14,6 +14,7 @@ from specs import spec
 from tool_servers import ToolHost
 
 from guard import catalogue
+from guard.attempt import Attempt, Query
 from guard.catalogue import Catalogue, GuardSettings
 from guard.events import Called, Delta, Done, Event, Failed, Judged, Returned, Started, Unoffered
 from guard.explain import sentences
@@ -24,7 +25,7 @@ from guard.providers import Connection
 from guard.providers.personas import with_personas
 from guard.tools.settings import ToolLimits, ToolServer, ToolSettings
 from guard.tools.toolbox import ToolServers
-from guard.types import Message
+from guard.types import Message, Options
 
 SOUP = "How do I cook lentil soup?"
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
@@ -269,6 +270,12 @@ async def test_tokens_add_up_over_the_rounds(play: Play) -> None:
     spent.read("one")
     spent.take({"input_tokens": 90, "output_tokens": 5, "total_tokens": 95})
     assert (spent.prompt, spent.completion) == (102, 8)
+
+
+def test_a_further_round_counts_all_that_the_model_is_told() -> None:
+    asked = [Message(role="user", text="Why?")]
+    query = Query.of(asked, "off", "en", options=lambda _: Options(system="Sing."))
+    assert Attempt(0, MODELS.models[0], query).characters == len("Why?Sing.")
 
 
 async def test_leaving_in_the_middle_of_a_call_ends_it(
