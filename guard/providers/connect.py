@@ -9,6 +9,9 @@ from pydantic import Field, SecretStr
 from ..catalogue import Catalogue
 from ..errors import ProviderError
 from ..types import ModelSpec, Value
+from .host import Host
+from .hugging_face import hugging_face
+from .openai_compatible import openai_compatible
 from .personas import with_personas
 
 if TYPE_CHECKING:  # each provider is imported when it first serves: langchain-core takes a second
@@ -50,24 +53,31 @@ def connect(spec: ModelSpec, connection: Connection, token: str | None = None) -
     Raises:
         ProviderError: nothing that could serve it is connected.
     """
-    base_url = spec.base_url or connection.base_url
     if is_demo(spec):
         from .demo import demo
 
         return demo(spec)
-    if base_url:
-        from .openai_compatible import openai_compatible
+    host = host_of(spec, connection, token)
+    from .inference import InferenceChat
 
+    return InferenceChat.at(host, spec.id, connection.timeout)
+
+
+def host_of(spec: ModelSpec, connection: Connection, token: str | None = None) -> Host:
+    """Where `spec` is served, and with whose key; `token` is the reader's own.
+
+    Raises:
+        ProviderError: nothing that could serve it is connected.
+    """
+    base_url = spec.base_url or connection.base_url
+    if base_url:
         elsewhere = connection.base_url and connection.base_url != base_url
         secret = None if elsewhere else connection.api_key  # a key is for its own host only
-        key = secret.get_secret_value() if secret else None
-        return openai_compatible(spec, base_url, key, connection.timeout)
+        return openai_compatible(base_url, secret.get_secret_value() if secret else None)
     own = token or (connection.token.get_secret_value() if connection.token else None)
     if own is None:
         raise ProviderError("unconnected", f"no host is connected that could serve {spec.id}")
-    from .hugging_face import hugging_face
-
-    return hugging_face(spec, own, connection.timeout)
+    return hugging_face(own)
 
 
 def on_offer(catalogue: Catalogue, connection: Connection) -> Catalogue:

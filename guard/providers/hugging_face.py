@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from ..types import ModelSpec
-from .inference import InferenceChat
+from .host import Host
 
 ROUTER = "https://router.huggingface.co/v1"
 
 
-def hugging_face(spec: ModelSpec, token: str, timeout: float) -> InferenceChat:
-    """A model served by the provider that the router picks, on the account behind `token`."""
-    return InferenceChat(
-        model_name=spec.id,
+def hugging_face(token: str) -> Host:
+    """The router, which picks a provider for each model, on the account behind `token`."""
+    return Host(
         base_url=ROUTER,
         token=SecretStr(token),
         provider="Hugging Face Inference Providers",
         counts_tokens=True,
-        timeout=timeout,
     )

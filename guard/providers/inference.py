@@ -8,12 +8,9 @@ choices.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 from huggingface_hub import AsyncInferenceClient
@@ -33,21 +30,12 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, SecretStr
 
-from ..errors import FaultKind, ProviderError
+from ..errors import ProviderError
+from .faults import of_report, of_status
+from .host import Host
 from .plainly import iterate
 from .transport import served_header, shared_client
 
-KINDS: dict[int, FaultKind] = {
-    401: "unauthorized",
-    402: "payment",
-    403: "unauthorized",
-    404: "not_found",
-    408: "timeout",
-    413: "too_long",
-    429: "rate_limited",
-    504: "timeout",
-    524: "timeout",  # of a gateway that waits in vain for a whole reply
-}
 NO_KEY = "none"  # the hub's client takes an empty key for leave to look for the operator's own
 
 
@@ -141,14 +129,16 @@ class InferenceChat(BaseChatModel):
         params["ls_model_name"] = kwargs.get("model", self.model_name)
         return params
 
+    @classmethod
+    def at(cls, host: Host, model: str, timeout: float) -> Self:
+        """The chat model of that id at a host."""
+        return cls(model=model, timeout=timeout, **dict(host))
+
     def _client(self) -> PooledClient:
-        key = self.token.get_secret_value() if self.token else None
-        headers: Any = None if key else {"authorization": None}
-        if self.login:
-            login = b64encode(self.login.get_secret_value().encode()).decode()
-            headers = {"authorization": f"Basic {login}"}
+        host = Host(base_url=self.base_url, token=self.token, login=self.login)
+        headers: Any = {"authorization": host.authorization}
         return PooledClient(
-            base_url=self.base_url, api_key=key or NO_KEY, timeout=self.timeout, headers=headers
+            base_url=self.base_url, api_key=NO_KEY, timeout=self.timeout, headers=headers
         )
 
     def _request(
@@ -329,7 +319,10 @@ def faults(key: SecretStr | None) -> Iterator[None]:
     try:
         yield
     except HfHubHTTPError as error:
-        raise of_status(error) from None
+        response = error.response
+        status = response.status_code if response is not None else 0
+        waits = response.headers.get("retry-after", "") if response is not None else ""
+        raise of_status(status, waits) from None
     except (InferenceTimeoutError, httpx2.TimeoutException) as error:
         raise ProviderError("timeout", "the host did not answer in time") from error
     except httpx2.ConnectError as error:
@@ -340,38 +333,3 @@ def faults(key: SecretStr | None) -> Iterator[None]:
         raise of_report(error.args[0] if error.args else "", key) from None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ProviderError("malformed", "the host sent something that cannot be read") from error
-
-
-def of_report(report: Any, key: SecretStr | None) -> ProviderError:
-    """The error behind an error object in a stream; a key that the host repeats is left out."""
-    facts = report if isinstance(report, dict) else {"message": report}
-    words = str(facts.get("message") or report)
-    if key and key.get_secret_value():
-        words = words.replace(key.get_secret_value(), "…")
-    code = facts.get("code")
-    kind = KINDS.get(code, "unavailable") if isinstance(code, int) else "unavailable"
-    return ProviderError(kind, f"the host reported an error: {words[:300]}")
-
-
-def of_status(error: HfHubHTTPError) -> ProviderError:
-    """The error behind an HTTP status, with the seconds of `retry-after` where they are given."""
-    response = error.response
-    status = response.status_code if response is not None else 0
-    waits = response.headers.get("retry-after", "") if response is not None else ""
-    default: FaultKind = "unavailable" if status >= 500 or not status else "rejected"
-    return ProviderError(
-        KINDS.get(status, default),
-        f"the host answered with status {status}",
-        retry_after=seconds_of(waits),
-    )
-
-
-def seconds_of(waits: str) -> float | None:
-    """A `retry-after` in seconds: hosts give a number, or a date (RFC 9110, 10.2.3)."""
-    if waits.replace(".", "", 1).isdigit():
-        return float(waits)
-    try:
-        due = parsedate_to_datetime(waits)
-    except ValueError:
-        return None
-    return max((due - datetime.now(due.tzinfo)).total_seconds(), 0.0)

@@ -10,10 +10,10 @@ import pytest
 import replies
 from langchain_core.language_models import BaseChatModel
 from langchain_core.outputs import ChatResult
-from specs import spec
 
 from guard.asking import Said, in_one_piece, whole_reply, within
 from guard.errors import ProviderError
+from guard.providers.inference import InferenceChat
 from guard.providers.openai_compatible import openai_compatible
 from guard.types import Message
 
@@ -32,7 +32,7 @@ class Broken(BaseChatModel):
 
 
 def reached(host: replies.Host, id_: str) -> BaseChatModel:
-    return openai_compatible(spec(id_, "CH"), host.base_url, None, 20)
+    return InferenceChat.at(openai_compatible(host.base_url, None), id_, 20)
 
 
 def parts(said: Said) -> tuple[str, str | None, str]:

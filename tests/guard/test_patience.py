@@ -19,7 +19,7 @@ from guard.events import Done, Event, Failed, FellBack, Started, Waiting
 from guard.patience import Patience
 from guard.pipeline import Guard
 from guard.providers import Connection
-from guard.providers.inference import seconds_of
+from guard.providers.faults import seconds_of
 from guard.types import Message
 
 SOUP = "How do I cook lentil soup?"

@@ -114,7 +114,7 @@ class TestDemo(TestOpenAICompatible):
 
 
 def chat_of(host: replies.Host, model: str, key: str | None = KEY) -> InferenceChat:
-    return openai_compatible(spec(model), host.base_url, key, 5.0)
+    return InferenceChat.at(openai_compatible(host.base_url, key), model, 5.0)
 
 
 async def joined(chat: BaseChatModel, question: str = QUESTION) -> AIMessageChunk:
@@ -197,7 +197,7 @@ async def test_without_a_key_none_is_sent_not_even_the_operators_hub_token(
 
 
 def test_a_key_never_shows_in_a_model_s_own_words() -> None:
-    chat = hugging_face(spec("a/b"), KEY, 5.0)
+    chat = InferenceChat.at(hugging_face(KEY), "a/b", 5.0)
     connection = Connection(token=SecretStr(KEY), api_key=SecretStr(KEY))
     for value in (chat, connection, chat._identifying_params):
         assert KEY not in repr(value) + str(value)
