@@ -34,8 +34,13 @@ from . import (
     travel,
     voting,
 )
+from .api.app import PATH as API
+from .api.app import api_app
+from .api.serve import api_of, close_sessions
+from .api.sharing import BODY_LIMIT as API_LIMIT
 from .assets import BASE, STATIC, Assets
 from .imports.files import IMPORT_LIMIT
+from .keys import Keys
 from .memory import Full
 from .pages import audit as audit_page
 from .pages import models as models_page
@@ -80,11 +85,13 @@ def build(settings: Settings) -> FastAPI:
     tool_servers = ToolServers(models.tools)
     audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
+    v1, given = api_app(), settings.api_keys.get_secret_value()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database).open()
         chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
+        v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         swept = asyncio.create_task(sweeping(store))
         yield
@@ -109,6 +116,7 @@ def build(settings: Settings) -> FastAPI:
         app.add_exception_handler(error, unreachable)
     app.add_api_route("/health", health, include_in_schema=False)
     app.mount(BASE, Assets(), name="candor-static")
+    app.mount(API, v1, name="api")
     if signs_in:
         attach_oauth(app)
     app = gr.mount_gradio_app(
@@ -125,7 +133,11 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
-    larger = {"/candor/import": IMPORT_LIMIT, "/candor/files": FILE_LIMIT}
+    larger = {
+        "/candor/import": IMPORT_LIMIT,
+        "/candor/files": FILE_LIMIT,
+        f"{API}/chat/completions": API_LIMIT,
+    }
     app.add_middleware(BodyLimit, larger=larger)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
@@ -142,6 +154,7 @@ def get_ready(guard: Guard) -> None:
 async def close_connections() -> None:
     """Close what the providers keep open to their hosts."""
     await importlib.import_module(f"{PROVIDERS}.transport").close_shared_client()
+    await close_sessions()
 
 
 async def health() -> dict[str, str]:

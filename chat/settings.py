@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     base_url: str | None = Field(default=None, alias="CANDOR_BASE_URL", pattern=r"^https?://\S+$")
     api_key: SecretStr | None = Field(default=None, alias="CANDOR_API_KEY")
     token: SecretStr | None = Field(default=None, alias="HF_TOKEN")
+    api_keys: SecretStr = Field(default=SecretStr(""), alias="CANDOR_API_KEYS")
     default_model: str | None = Field(default=None, alias="CANDOR_DEFAULT_MODEL")
     title_model: str | None = Field(default=None, alias="CANDOR_TITLE_MODEL")
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
@@ -75,7 +76,7 @@ def load() -> Settings:
         ConfigError: a variable is wrong; names it.
     """
     try:
-        return Settings(_env_ignore_empty=True)  # type: ignore[call-arg]
+        return Settings(_env_ignore_empty=True)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

@@ -412,6 +412,24 @@ class Share(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
+class ApiKey(Base):
+    """A key, of which its SHA-256 alone is kept; `hint` is how it begins.
+
+    `per_minute` and `per_day` bound its requests; None: nothing does.
+    """
+
+    __tablename__ = "api_key"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id()[:8])
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    per_minute: Mapped[int | None] = mapped_column(default=None)
+    per_day: Mapped[int | None] = mapped_column(default=None)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+
+
 class NotFound(LookupError):
     """There is no such row, or it is somebody else's."""
 

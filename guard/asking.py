@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ProviderError
+from .piece import Piece
 from .prices import Spent
 from .types import Message, Options
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.runnables import Runnable
+
+    from .providers.relay import Relay
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Said:
     provider: str = ""
     answered_as: str = ""
 
-    def take(self, chunk: AIMessage) -> tuple[str, str]:
+    def take(self, chunk: AIMessage | Piece) -> tuple[str, str]:
         """Add a chunk, or a whole message; what it brought of the thoughts, and of the text."""
         meta = chunk.response_metadata
         self.finish_reason = meta.get("finish_reason") or self.finish_reason
@@ -90,7 +93,7 @@ async def whole_reply(
 
 
 async def spoken(
-    chat: Runnable[LanguageModelInput, AIMessage],
+    chat: Runnable[LanguageModelInput, AIMessage] | Relay,
     messages: Sequence[Message],
     after: Sequence[BaseMessage] = (),
     **options: Any,

@@ -23,6 +23,7 @@ from .events import (
     Event,
     Failed,
     Judged,
+    Passed,
     Started,
     Thought,
     Unoffered,
@@ -31,6 +32,7 @@ from .events import (
 from .exchange import Exchange, Progress
 from .fitting import fitted
 from .patience import Patience
+from .piece import Piece
 from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
@@ -45,9 +47,11 @@ if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a r
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk
 
+    from .providers.relay import Relay
     from .tools.toolbox import Toolbox
 
     Connect = Callable[[ModelSpec], BaseChatModel]
+    Speaking = Callable[[ModelSpec], BaseChatModel | Relay]
 
 
 def unset(_: ModelSpec) -> Options:
@@ -123,7 +127,8 @@ class Attempt:
 
     `lane` is 1 for the second of two models that answer side by side; `cause` says why the model
     was asked, where the reader did not choose it; `snapshot` knows its names and prices. `messages`
-    are the query's as this model is told them, `omitted` what of their files it is not.
+    are the query's as this model is told them, `omitted` what of their files it is not. `calls`:
+    the reply asks for tools that whoever asked will call, so that there may be no text in it.
     """
 
     number: int
@@ -143,6 +148,7 @@ class Attempt:
     exchange: Exchange | None = None
     progress: Progress | None = None
     fault: ProviderError | None = None
+    calls: bool = False
 
     def __post_init__(self) -> None:
         self.options = self.query.options(self.model)
@@ -161,7 +167,7 @@ class Attempt:
 
     @property
     def said_nothing(self) -> bool:
-        return not self.said.text.strip()
+        return not (self.said.text.strip() or self.calls)
 
     @property
     def dollars(self) -> float | None:
@@ -170,7 +176,7 @@ class Attempt:
 
     async def events(
         self,
-        connecting: Connect,
+        connecting: Speaking,
         patience: Patience,
         *,
         seconds: float | None = None,
@@ -179,7 +185,7 @@ class Attempt:
         """What the model says, what the guard holds of it, how it ended.
 
         Args:
-            connecting: to the chat model behind a spec.
+            connecting: to the chat model behind a spec, or to a relay.
             patience: how faults of hosts are met.
             seconds: in which the first word must have come; any number where left out.
             replaceable: whether another model may answer, so that this one may be stopped.
@@ -210,7 +216,8 @@ class Attempt:
         if self.fault is None and self.said_nothing and self.query.topic is None:
             self.fault = ProviderError("empty", "the reply is empty")
         looked = self.said.finish_reason == STOPPED or self.query.mode == "off"
-        if not looked and (self.said.text or self.fault is None):
+        wordless = self.calls and not self.said.text.strip()
+        if not looked and not wordless and (self.said.text or self.fault is None):
             yield self.look(final=True)
         yield self.failed(self.fault) if self.fault else self.done(took)
 
@@ -241,7 +248,7 @@ class Attempt:
         )
 
     async def read(
-        self, connecting: Connect, patience: Patience, seconds: float | None
+        self, connecting: Speaking, patience: Patience, seconds: float | None
     ) -> AsyncGenerator[Event, None]:
         """What the model says, round by round for as long as it calls tools, and what they give."""
         chat, begins = connecting(self.model), 0
@@ -275,7 +282,7 @@ class Attempt:
         return Delta(attempt=self.number, text=PARAGRAPH)
 
     async def asked(
-        self, chat: BaseChatModel, patience: Patience, seconds: float | None
+        self, chat: BaseChatModel | Relay, patience: Patience, seconds: float | None
     ) -> AsyncGenerator[Event, None]:
         """What the host sends, bounded; where it fails at first, it is asked again."""
         tries, offered = patience.tries(), not self.rounds.unsupported
@@ -309,11 +316,15 @@ class Attempt:
             self.said.finish_reason = "length"
             raise ProviderError("too_long", f"the reply passed {REPLY_LIMIT} characters")
 
-    def take(self, chunk: AIMessageChunk) -> list[Thought | Delta]:
+    def take(self, chunk: AIMessageChunk | Piece) -> list[Passed | Thought | Delta]:
         """What one chunk adds to the reply."""
         thought, text = self.said.take(chunk)
-        self.said.spent.read(self.rounds.take(chunk))
-        events: list[Thought | Delta] = []
+        events: list[Passed | Thought | Delta] = []
+        if isinstance(chunk, Piece):
+            self.calls = self.calls or chunk.calls
+            events.append(Passed(attempt=self.number, chunks=chunk.chunks))
+        else:
+            self.said.spent.read(self.rounds.take(chunk))
         if thought:
             events.append(Thought(attempt=self.number, text=thought))
         if text:

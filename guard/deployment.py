@@ -20,19 +20,30 @@ def models_file() -> Path:
 
 
 def on_offer() -> tuple[Catalogue, Connection]:
+    """The models as they are served, with personas where no host is connected, and how to reach
+    them.
+
+    Raises:
+        ConfigError: a file or a variable is wrong.
+    """
+    from .providers.connect import on_offer as as_served
+
+    models, connection = listed()
+    return as_served(models, connection), connection
+
+
+def listed() -> tuple[Catalogue, Connection]:
     """The models and how to reach them, as files and environment say.
 
     Raises:
         ConfigError: one of them is wrong.
     """
     from . import catalogue
-    from .providers.connect import on_offer as as_served
 
     models = catalogue.load(models_file())
     default = os.environ.get("CANDOR_DEFAULT_MODEL")
     models = models.with_default(default) if default else models
-    connection = connection_for(models)
-    return as_served(models, connection), connection
+    return models, connection_for(models)
 
 
 def connection_for(models: Catalogue) -> Connection:

@@ -6,12 +6,13 @@ any number of `Waiting`, then of `Thought`, `Delta` and `Judged`, one `Consulted
 attempts; where none may, `Exhausted` says so. In the mode `compare` two lanes of attempts run side
 by side, so that their events are mixed. A `Judged` may follow an attempt's end, with evidence that
 was asked for. Where tools were offered, each call is `Called`, then `Returned`, with others of the
-same round between them; `Unoffered` says which could not be offered.
+same round between them; `Unoffered` says which could not be offered. `Passed` comes before what it
+holds, from a relay alone.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from .errors import FaultKind
 from .provenance import Served
@@ -56,6 +57,17 @@ class Delta(Value):
 
     attempt: int
     text: str
+
+
+class Passed(Value):
+    """Chunks of OpenAI's protocol as the host sent them, for who hands them on (`providers.relay`).
+
+    What of them is text or thought follows as `Delta` and `Thought`. A reply that came whole is one
+    chunk, as it is.
+    """
+
+    attempt: int
+    chunks: tuple[dict[str, Any], ...]
 
 
 class Called(Value):
@@ -167,6 +179,7 @@ Event = (
     | Waiting
     | Thought
     | Delta
+    | Passed
     | Called
     | Returned
     | Unoffered

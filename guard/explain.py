@@ -33,7 +33,8 @@ class Sentences(Value):
     `reasons` complete the sentence "This reply …", by the reason of a signal; `titles` head a
     warning, by the same. `opinions` say what a second model holds, `controls` what the same model
     did with the control question, each by conduct (a framed reply is `framed`); `timid` follows
-    where it withheld from both; `repeats` where marked words also stand in what a tool returned.
+    where it withheld from both; `repeats` where marked words also stand in what a tool returned;
+    `instead` names who answers next; `facts` heads what sources hold.
     """
 
     this_reply: str
@@ -48,6 +49,8 @@ class Sentences(Value):
     no_topic: str
     ordinary: str
     repeats: str
+    instead: str
+    facts: str
     clean: str
     cut: str
     crashed: str

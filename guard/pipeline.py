@@ -27,7 +27,7 @@ from .providers import Connection, connect
 from .types import Message, Mode, ModelSpec, Options, Verdict
 
 if TYPE_CHECKING:
-    from .attempt import Connect
+    from .attempt import Connect, Speaking
     from .tools.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class Guard:
         options: Callable[[ModelSpec], Options] | None = None,
         goes_on: str = "",
         thoughts: str | None = None,
+        relaying: Speaking | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Ask a model and its successors, event by event. See `events` for their order.
 
@@ -113,6 +114,8 @@ class Guard:
             goes_on: what the model has said of its reply, where that was cut: its `Delta`s bring
                 what is new, its `Judged`s are on the whole.
             thoughts: what it has thought of it in a channel of their own.
+            relaying: to what hands on the replies of a model as they come (`providers.relay`);
+                chat models are asked where left out.
 
         Raises:
             UnknownModel: no such model is on offer.
@@ -131,6 +134,7 @@ class Guard:
             query,
             self.models,
             partial(connect, connection=self.connection, token=token),
+            relaying=relaying,
             reachable=partial(self.connection.serves, signed_in=bool(token)),
             patience=self.patience,
         )
@@ -177,6 +181,7 @@ class Run:
         query: the question.
         models: on offer, with the operator's chains and limits.
         connecting: to the chat model behind a spec.
+        relaying: to what hands the replies on as they come, in place of the chat models.
         reachable: whether a model can be asked now.
         patience: how faults of hosts are met.
     """
@@ -187,11 +192,13 @@ class Run:
         models: Catalogue,
         connecting: Connect,
         *,
+        relaying: Speaking | None = None,
         reachable: Callable[[ModelSpec], bool] = lambda _: True,
         patience: Patience | None = None,
     ) -> None:
         self.query, self.models, self.settings = query, models, models.guard
         self.connecting, self.reachable = connecting, reachable
+        self.speaking = relaying or connecting
         self.patience = patience or Patience()
         self.attempts: list[Attempt] = []
         self.waiting: list[ModelSpec] = []
@@ -302,7 +309,7 @@ class Run:
         """One attempt's events."""
         seconds = self.seconds_left if attempt.cause else None
         telling = attempt.events(
-            self.connecting,
+            self.speaking,
             self.patience,
             seconds=seconds,
             replaceable=lambda: not self.bound() and self.successor(attempt) is not None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from . import explain, topics
 from .errors import FaultKind
-from .events import Bound, Cause, Done, Event, Exhausted, Failed, FellBack, Judged, Started
+from .events import Bound, Cause, Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started
 from .types import Action, Conduct, Country, Mode, ModelSpec, Score, Source, Status, Value, Verdict
 
 STRONGER: tuple[Action, ...] = ("pass", "warn", "fall back")
@@ -52,7 +52,9 @@ class AttemptReport(Value):
 class GuardReport(Value):
     """What the guard holds of one question's replies, and what was done.
 
-    `attempts` are the models in the order in which they were asked; `verdict` is the last one's.
+    `attempts` are the models in the order in which they were asked; `answer` counts to the one
+    whose reply is the answer: the last that came to its end, else the last that said anything,
+    None where none did. `verdict` is on that reply.
     `action` is the strongest that was taken of any. `facts` are there where a reply withheld.
     `exhausted` says why a further model was wanted where none might be asked, `bound` which limit
     kept it from that.
@@ -62,6 +64,7 @@ class GuardReport(Value):
     verdict: Verdict | None = None
     action: Action = "pass"
     attempts: tuple[AttemptReport, ...] = ()
+    answer: int | None = None
     facts: tuple[ToldFact, ...] = ()
     exhausted: Cause | None = None
     bound: Bound | None = None
@@ -76,6 +79,8 @@ class Telling:
     attempts: dict[int, AttemptReport] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     handed_on: bool = False
+    spoke: int | None = None
+    ended: int | None = None
     end: Exhausted | None = None
 
     def take(self, event: Event) -> None:
@@ -83,6 +88,8 @@ class Telling:
         match event:
             case Started():
                 self.attempts[event.attempt] = asked(event.model, event.cause)
+            case Delta():
+                self.spoke = event.attempt
             case Judged(verdict=held):
                 self.verdicts[event.attempt] = held
                 self.learn(event.attempt, action=event.action, **judged(held))
@@ -91,6 +98,7 @@ class Telling:
             case Done():
                 ended = {"provider": event.served.provider, "finish_reason": event.finish_reason}
                 self.learn(event.attempt, **ended)
+                self.ended = event.attempt
             case Failed():
                 self.learn(event.attempt, fault=event.kind)
             case Exhausted():
@@ -98,6 +106,11 @@ class Telling:
 
     def learn(self, attempt: int, **known: object) -> None:
         self.attempts[attempt] = self.attempts[attempt].model_copy(update=known)
+
+    @property
+    def answer(self) -> int | None:
+        """The number of the attempt whose reply is the answer so far."""
+        return self.spoke if self.ended is None else self.ended
 
     @property
     def report(self) -> GuardReport:
@@ -108,9 +121,10 @@ class Telling:
         action = max((each.action for each in attempts), key=STRONGER.index, default="pass")
         return GuardReport(
             mode=self.mode,
-            verdict=self.verdicts.get(max(self.attempts, default=0)),
+            verdict=None if self.answer is None else self.verdicts.get(self.answer),
             action="fall back" if self.handed_on else action,
             attempts=tuple(attempts),
+            answer=self.answer,
             facts=facts(topic, self.language),
             exhausted=self.end.cause if self.end else None,
             bound=self.end.bound if self.end else None,

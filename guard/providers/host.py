@@ -8,6 +8,10 @@ from pydantic import Field, SecretStr
 
 from ..types import Value
 
+PROVIDER_HEADER = "x-inference-provider"  # set by Hugging Face's router: who serves
+LINE_LIMIT = 4_000_000  # bytes; an event of a stream, or a whole reply that is not streamed
+LAST_WAIT = 0.5  # seconds for the few bytes behind the last event
+
 
 class Host(Value):
     """A server that speaks OpenAI's protocol. `base_url` ends before `/chat/completions`.

@@ -16,11 +16,9 @@ from weakref import WeakKeyDictionary
 import httpx2
 
 from ..errors import ProviderError
+from .host import LAST_WAIT, LINE_LIMIT, PROVIDER_HEADER
 
-PROVIDER_HEADER = "x-inference-provider"  # set by Hugging Face's router
-LINE_LIMIT = 4_000_000  # bytes; an event of a stream, or a whole reply that is not streamed
 LAST_EVENT = b"[DONE]"
-LAST_WAIT = 0.5  # seconds for the few bytes behind the last event
 
 
 @dataclass

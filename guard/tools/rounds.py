@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.runnables import Runnable
 
+    from ..providers.relay import Relay
+
 ARGUMENTS = 20_000  # characters of all calls of one model
 MOST_CALLS = 50  # of one round; the rest is not even told
 UNNAMED = "unnamed"
@@ -108,7 +110,7 @@ class Rounds:
         return self.tools if more else {}
 
     async def spoken(
-        self, chat: BaseChatModel, messages: Sequence[Message], **parameters: float
+        self, chat: BaseChatModel | Relay, messages: Sequence[Message], **parameters: float
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """The chunks of one round; a host that refuses tools is asked again without them."""
         tools, began = self.offered, False
@@ -226,7 +228,7 @@ def read(words: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def bound(chat: BaseChatModel, tools: dict[str, Tool]) -> Runnable[Any, AIMessage]:
+def bound(chat: BaseChatModel | Relay, tools: dict[str, Tool]) -> Runnable[Any, AIMessage]:
     """The chat model with tools.
 
     Raises:

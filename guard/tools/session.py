@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx2
 
 from ..errors import ToolError
-from ..providers.transport import LINE_LIMIT, BoundedBody
+from ..providers.host import LINE_LIMIT
+from ..providers.transport import BoundedBody
 from .settings import ToolServer
 
 if TYPE_CHECKING:  # mcp takes a second to import

@@ -1,0 +1,154 @@
+"""Who calls: a key of this deployment's, or a Hub token of the caller's own.
+
+Keys are kept as their SHA-256 alone: they are 256 random bits, which nobody finds by trying.
+`CANDOR_API_KEYS` may hold keys (by commas), or the word `open`, where anyone may call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from .errors import ApiError
+
+OPEN = "open"
+PREFIX = "candor-"
+HUB_PREFIX = "hf_"
+FRESH = 5.0  # seconds that a key is known without asking again: so long it outlives a revocation
+MOST_KNOWN = 10_000
+NO_KEY = (
+    "this server wants a key: send `Authorization: Bearer KEY`. Its operator makes keys with"
+    " `python -m guard keys create NAME`"
+)
+
+
+class Key(NamedTuple):
+    """A key: what it may do. The quotas are numbers of requests, None where there is no bound."""
+
+    id: str
+    per_minute: int | None = None
+    per_day: int | None = None
+
+    @property
+    def quotas(self) -> list[RateLimitItem]:
+        per_minute = [RateLimitItemPerMinute(self.per_minute)] if self.per_minute else []
+        return [*per_minute, *([RateLimitItemPerDay(self.per_day)] if self.per_day else [])]
+
+
+class Caller(NamedTuple):
+    """Who calls; `token` is their own Hub token, which pays. It is never stored, nor shown."""
+
+    key: Key
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Caller(key={self.key.id!r})"
+
+
+Find = Callable[[str], Awaitable[Key | None]]
+
+
+async def nobody(_: str) -> Key | None:
+    """No store of keys."""
+    return None
+
+
+@dataclass
+class Access:
+    """Lets callers in.
+
+    `given` is what `CANDOR_API_KEYS` holds; `find` looks a key up in the store by its SHA-256.
+    `anyone`: no key is asked for. `hub`: a Hub token of the caller's own can pay here. Quotas are
+    counted in this process.
+    """
+
+    given: str = ""
+    find: Find = nobody
+    anyone: bool = False
+    hub: bool = False
+    known: dict[str, tuple[float, Key | None]] = field(default_factory=dict)
+    limiter: MovingWindowRateLimiter = field(
+        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
+    )
+
+    def __post_init__(self) -> None:
+        words = [word.strip() for word in self.given.split(",") if word.strip()]
+        self.open = self.anyone or OPEN in words
+        self.named = {digest(word): Key(f"given-{n}") for n, word in enumerate(words)}
+
+    async def caller(self, authorization: str) -> Caller:
+        """Who sent the header.
+
+        Raises:
+            ApiError: nobody whom this server lets in, or one whose quota is used up.
+        """
+        scheme, _, word = authorization.partition(" ")
+        word = word.strip() if scheme.lower() == "bearer" else ""
+        if word.startswith(HUB_PREFIX) and self.hub:
+            return Caller(Key("hub"), word)
+        key = await self.key(word) if word else None
+        if key is None and self.open:
+            return Caller(Key(OPEN))
+        if key is None:
+            raise refused(word)
+        await self.count(key)
+        return Caller(key)
+
+    async def key(self, word: str) -> Key | None:
+        """The key that is meant; asked of the store now and then."""
+        hashed = digest(word)
+        if hashed in self.named:
+            return self.named[hashed]
+        if not word.startswith(PREFIX):
+            return None
+        at, key = self.known.get(hashed, (0.0, None))
+        if time.monotonic() - at > FRESH or not at:
+            key = await self.find(hashed)
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[hashed] = time.monotonic(), key
+        return key
+
+    async def count(self, key: Key) -> None:
+        """Count a request.
+
+        Raises:
+            ApiError: there have been as many as the key may send; says when it goes on.
+        """
+        for quota in key.quotas:
+            if not await self.limiter.hit(quota, key.id):
+                stats = await self.limiter.get_window_stats(quota, key.id)
+                seconds = max(1, round(stats.reset_time - time.time()))
+                raise ApiError(
+                    429,
+                    f"this key may send {quota}; the next is taken in {seconds} s",
+                    headers={"retry-after": str(seconds)},
+                )
+
+
+def refused(word: str) -> ApiError:
+    """The answer to who has no key, or a wrong one."""
+    return ApiError(
+        401,
+        "this key is not known here, or was revoked" if word else NO_KEY,
+        code="invalid_api_key",
+        headers={"www-authenticate": "Bearer"},
+    )
+
+
+def new_key() -> str:
+    """A key, which is shown once."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(word: str) -> str:
+    """What is kept of a key."""
+    return hashlib.sha256(word.encode()).hexdigest()

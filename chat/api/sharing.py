@@ -1,0 +1,101 @@
+"""What the routes share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from guard import explain
+from guard.pipeline import Guard
+
+from .access import Access, Caller
+from .errors import ApiError
+from .wire import loaded
+
+BODY_LIMIT = 20_000_000  # bytes: a question with pictures
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Api:
+    """The guards, and who may ask them.
+
+    `guard` is for who has no Hub token of their own, `own` for who brings one.
+    """
+
+    guard: Guard
+    own: Guard
+    access: Access
+
+    async def entered(self, request: Request) -> tuple[Guard, Caller]:
+        """The guard for who calls.
+
+        Raises:
+            ApiError: they are not let in.
+        """
+        caller = await self.access.caller(request.headers.get("authorization", ""))
+        return (self.own if caller.token else self.guard), caller
+
+
+def api_of(request: Request) -> Api:
+    api: Api = request.app.state.api
+    return api
+
+
+def language_of(request: Request) -> str:
+    """The language of explanations: the first that the caller reads and the guard speaks."""
+    accepted = request.headers.get("accept-language", "").split(",")
+    tags = [one.partition(";")[0].strip() for one in accepted]
+    known = explain.languages()
+    spoken = (explain.nearest_language(tag, known) for tag in tags if tag[:2].isalpha())
+    return next(iter(spoken), explain.FALLBACK)
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """The body's JSON object.
+
+    Raises:
+        ApiError: it is none, or too large.
+    """
+    parts, length = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        length += len(part)
+        if length > BODY_LIMIT:
+            raise ApiError(413, f"a request may bring at most {BODY_LIMIT} bytes")
+    try:
+        told = loaded(b"".join(parts))
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "the body is not valid JSON") from error
+    if not isinstance(told, dict):
+        raise ApiError(400, "the body is not a JSON object")
+    return told
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What comes of `work`, which is cancelled as soon as the client leaves.
+
+    Raises:
+        ClientDisconnect: it has left.
+    """
+    task = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(gone(request))
+    try:
+        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        for one in (task, leaving):
+            one.cancel()
+        await asyncio.wait({task, leaving})
+
+
+async def gone(request: Request) -> None:
+    """Wait until the client has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

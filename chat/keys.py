@@ -1,0 +1,86 @@
+"""Keys of the API, in the store: made, listed and taken back by `python -m guard keys`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+
+from guard.errors import ConfigError
+
+from .api.access import Find, Key, digest, new_key
+from .api.errors import ApiError
+from .store import UNREACHABLE, ApiKey, NotFound, Store, now
+
+log = logging.getLogger(__name__)
+HINT = 12  # characters of a key that its list shows, to know it again
+
+
+class Keys:
+    """The keys in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def create(
+        self, name: str, per_minute: int | None = None, per_day: int | None = None
+    ) -> tuple[ApiKey, str]:
+        """A new key: its row, and the key itself, which nothing can tell again."""
+        key = new_key()
+        row = ApiKey(name=name, digest=digest(key), hint=key[:HINT])
+        row.per_minute, row.per_day = per_minute, per_day
+        async with self.store.writing() as session:
+            session.add(row)
+        return row, key
+
+    async def listed(self) -> Sequence[ApiKey]:
+        """All keys, revoked ones too, oldest first."""
+        async with self.store.session() as session:
+            return (await session.scalars(select(ApiKey).order_by(ApiKey.created_at))).all()
+
+    async def revoke(self, id_: str) -> None:
+        """Let nobody in with a key any more.
+
+        Raises:
+            NotFound: there is no such key, or it is revoked already.
+        """
+        which = ApiKey.id == id_, ApiKey.revoked_at.is_(None)
+        async with self.store.writing() as session:
+            gone = await session.execute(update(ApiKey).where(*which).values(revoked_at=now()))
+            if not gone.rowcount:  # type: ignore[attr-defined]
+                raise NotFound(id_)
+
+    async def find(self, hashed: str) -> Key | None:
+        """The key of that SHA-256, if it lets anyone in.
+
+        Raises:
+            ApiError: the store cannot be read now.
+        """
+        query = select(ApiKey).where(ApiKey.digest == hashed, ApiKey.revoked_at.is_(None))
+        try:
+            async with self.store.session() as session:
+                row = await session.scalar(query)
+        except UNREACHABLE as error:
+            log.error("the keys cannot be read: %s", getattr(error, "orig", error))  # noqa: TRY400
+            raise ApiError(503, "keys cannot be looked up now; try again in a moment") from error
+        return Key(row.id, row.per_minute, row.per_day) if row else None
+
+
+def finding(database: str) -> Find:
+    """Looks keys up in the store of that address, which is opened when the first one is."""
+    opening = asyncio.Lock()
+    keys: list[Keys] = []
+
+    async def find(hashed: str) -> Key | None:
+        async with opening:
+            if not keys:
+                try:
+                    keys.append(Keys(await Store(database).open()))
+                except ConfigError as error:
+                    log.error("%s", error)  # noqa: TRY400
+                    raise ApiError(503, "keys cannot be looked up now") from error
+        return await keys[0].find(hashed)
+
+    return find
