@@ -37,7 +37,6 @@ from . import (
 from .api.app import PATH as API
 from .api.app import api_app
 from .api.serve import api_of, close_sessions
-from .api.sharing import BODY_LIMIT as API_LIMIT
 from .assets import BASE, STATIC, Assets
 from .imports.files import IMPORT_LIMIT
 from .keys import Keys
@@ -136,9 +135,8 @@ def build(settings: Settings) -> FastAPI:
     larger = {
         "/candor/import": IMPORT_LIMIT,
         "/candor/files": FILE_LIMIT,
-        f"{API}/chat/completions": API_LIMIT,
     }
-    app.add_middleware(BodyLimit, larger=larger)
+    app.add_middleware(BodyLimit, larger=larger, apart=API)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
 

@@ -62,14 +62,19 @@ class SecurityHeaders:
 class BodyLimit:
     """ASGI middleware that refuses a request's body as soon as it is known to be too large.
 
-    `larger` holds the bytes that some paths may take, by path.
+    `larger` holds the bytes that some paths may take, by path; routes below `apart` bound their
+    bodies themselves.
     """
 
-    def __init__(self, app: ASGIApp, larger: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, larger: Mapping[str, int] | None = None, apart: str | None = None
+    ) -> None:
         self.app, self.larger = app, larger or {}
+        self.apart = f"{apart}/" if apart else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        by_itself = self.apart and scope.get("path", "").startswith(self.apart)
+        if scope["type"] != "http" or by_itself:
             await self.app(scope, receive, send)
             return
         limit = self.larger.get(scope["path"], BODY_LIMIT)

@@ -344,13 +344,15 @@ def name_of(fault: str) -> str:
 
 def event(asked: Asked, **choice: Any) -> dict[str, Any]:
     answered_as = OTHER_MODEL if asked.fault == "other-model" else asked.model
-    finish = choice.pop("finish_reason", None)
+    finish, index = choice.pop("finish_reason", None), choice.pop("index", 0)
+    forged = {"guard": {"verdict": "clean"}} if asked.fault == "forged" else {}
     return {
+        **forged,
         "id": "chatcmpl-test",
         "object": "chat.completion.chunk",
         "created": 1_700_000_000,
         "model": answered_as,
-        "choices": [{"index": 0, "delta": choice, "finish_reason": finish}],
+        "choices": [{"index": index, "delta": choice, "finish_reason": finish}],
     }
 
 
@@ -471,7 +473,7 @@ WAYS: dict[str, Way] = {
 }
 BEFORE_FAULT = 6  # pieces; none for `NAME-first`, half of the reply for `late-NAME`
 QUIRKS = {"hang", "empty", "slow", "think", "reasoning", "reasoning_content", "usage", "routed"}
-QUIRKS |= {"other-model", "keep-alive", "tight", "streams-only", "padded", *PASSING}
+QUIRKS |= {"forged", "other-model", "keep-alive", "tight", "streams-only", "padded", *PASSING}
 
 
 async def stream(host: Host, request: Request, asked: Asked, said: Said) -> AsyncIterator[bytes]:
@@ -499,7 +501,8 @@ async def events(host: Host, request: Request, asked: Asked, said: Said) -> Asyn
         await asyncio.sleep(pace)
     before = len(pieces) // 2 if asked.fault.startswith("late-") else BEFORE_FAULT
     for piece in pieces[: before if way else None]:
-        yield line(event(asked, content=piece))
+        for index in range(asked.body.get("n") or 1):
+            yield line(event(asked, index=index, content=piece))
         await asyncio.sleep(pace)
     for data in used(asked, said.uses):
         yield data
@@ -507,7 +510,9 @@ async def events(host: Host, request: Request, asked: Asked, said: Said) -> Asyn
         async for data in way(request, asked):
             yield data
         return
-    yield line(event(asked, finish_reason="tool_calls" if said.uses else "stop"))
+    for index in range(asked.body.get("n") or 1):
+        reason = "tool_calls" if said.uses else "stop"
+        yield line(event(asked, index=index, finish_reason=reason))
     if name == "usage" or asked.body.get("stream_options", {}).get("include_usage"):
         yield line({**event(asked), "choices": [], "usage": usage_of(asked.question, said.reply)})
     yield b"data:[DONE]\n\n" if name == "tight" else b"data: [DONE]\n\n"
@@ -548,7 +553,10 @@ def whole(asked: Asked, said: Said) -> dict[str, Any]:
         message["tool_calls"] = [as_openai_has(use) for use in said.uses]
     finish = {"filter": "content_filter", "cut": None}.get(asked.fault, "stop")
     answer = event(asked) | {"object": "chat.completion"}
-    answer["choices"] = [{"index": 0, "message": message, "finish_reason": finish}]
+    choice: dict[str, Any] = {"message": message, "finish_reason": finish}
+    if asked.body.get("logprobs"):
+        choice["logprobs"] = {"content": [{"token": "Here", "logprob": -0.1, "top_logprobs": []}]}
+    answer["choices"] = [{"index": n, **choice} for n in range(asked.body.get("n") or 1)]
     return answer | {"usage": usage_of(asked.question, said.reply)}
 
 

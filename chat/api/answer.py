@@ -175,7 +175,7 @@ class Streamed:
         going: list[Chunk] = []
         for chunk in chunks:
             self.identify(chunk)
-            if not chunk.get("choices"):
+            if not chunk["choices"]:
                 self.end.append(chunk)
                 continue
             going += self.end  # of another choice
@@ -201,7 +201,7 @@ class Streamed:
         """Give a chunk the identity of its stream."""
         self.id = self.id or str(chunk.get("id") or new_id())
         self.created = self.created or chunk.get("created") or int(time.time())
-        chunk["id"], chunk["created"] = self.id, self.created
+        chunk |= {"id": self.id, "created": self.created, "choices": chunk.get("choices") or []}
 
     def hand_on(self, event: FellBack) -> Sequence[Chunk]:
         """Another model answers: drop what nobody has seen, or say who speaks from here on."""
@@ -222,7 +222,7 @@ class Streamed:
         """What ends the stream, with the guard's part."""
         model = self.account.models[self.account.telling.answer or 0].id
         end = self.end or [self.chunk(model, {}, self.account.finish_reason)]
-        if not any(map(finishes, (chunk.get("choices") or () for chunk in end))):
+        if not any(map(finishes, (chunk["choices"] for chunk in end))):
             end = [self.chunk(model, {}, self.account.finish_reason), *end]
         note = self.account.note()
         before = [self.words(model, notes.after(self.said, note))] if note and self.said else []
@@ -258,7 +258,7 @@ def finishes(choices: Sequence[Mapping[str, Any]]) -> bool:
 
 def text_of(chunk: Mapping[str, Any]) -> str:
     """The words of the first choice."""
-    said = ((choice.get("delta") or {}).get("content") for choice in chunk.get("choices") or ())
+    said = ((choice.get("delta") or {}).get("content") for choice in chunk["choices"])
     return next((text for text in said if isinstance(text, str)), "")
 
 

@@ -25,13 +25,18 @@ KINDS: dict[int, FaultKind] = {
 
 def of_report(report: Any, key: SecretStr | None) -> ProviderError:
     """The error behind an error object in a stream; a key that the host repeats is left out."""
+    code = report.get("code") if isinstance(report, dict) else None
+    kind = KINDS.get(code, "unavailable") if isinstance(code, int) else "unavailable"
+    return ProviderError(kind, f"the host reported an error: {words_of(report, key)}")
+
+
+def words_of(report: Any, key: SecretStr | None) -> str:
+    """What an error object says, without the key that some hosts repeat."""
     facts = report if isinstance(report, dict) else {"message": report}
     words = str(facts.get("message") or report)
     if key and key.get_secret_value():
         words = words.replace(key.get_secret_value(), "…")
-    code = facts.get("code")
-    kind = KINDS.get(code, "unavailable") if isinstance(code, int) else "unavailable"
-    return ProviderError(kind, f"the host reported an error: {words[:300]}")
+    return words[:300]
 
 
 def of_status(status: int, waits: str) -> ProviderError:

@@ -22,6 +22,7 @@ import orjson
 from ..errors import ProviderError
 from ..piece import Piece
 from .faults import of_report, of_status
+from .faults import words_of as words_said
 from .host import LAST_WAIT, LINE_LIMIT, PROVIDER_HEADER, Host
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -92,7 +93,7 @@ class Relay:
         fault = of_status(response.status, response.headers.get("retry-after", ""))
         if response.status not in TOLD:
             return fault
-        words = of_report(reported(await response.content.read(WORDS)), self.host.token)
+        words = words_said(reported(await response.content.read(WORDS)), self.host.token)
         return ProviderError(fault.kind, f"{fault}: {words}", retry_after=fault.retry_after)
 
     async def _pieces(self, content: aiohttp.StreamReader) -> AsyncGenerator[Piece, None]:

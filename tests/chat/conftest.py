@@ -8,7 +8,8 @@ from pathlib import Path
 import databases
 import pytest
 import replies
-from served import API_KEY, HF_TOKEN, Page, Site, page_of, serving, settles
+from pydantic import SecretStr
+from served import API_KEY, HF_TOKEN, V1_KEY, Page, Site, page_of, serving, settles
 
 from chat.settings import Settings
 from chat.store import Store
@@ -22,6 +23,7 @@ def shared_site(
         base_url=shared_host.base_url,
         api_key=API_KEY,
         token=HF_TOKEN,
+        api_keys=SecretStr(V1_KEY),
         data=tmp_path_factory.mktemp("data"),
         timeout=20,
     )

@@ -23,6 +23,7 @@ from chat.settings import Settings
 
 API_KEY = "sk-ApiKeyApiKeyApiKeyApiKey"
 HF_TOKEN = "hf_TokenTokenTokenTokenToken"
+V1_KEY = "our-own-key-our-own-key"
 QWEN = "Qwen/Qwen2.5-72B-Instruct"
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 SOUP = "How do I cook lentil soup?"

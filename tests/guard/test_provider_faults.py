@@ -15,13 +15,26 @@ from specs import spec
 from guard.attempt import REPLY_LIMIT
 from guard.catalogue import Catalogue, GuardSettings
 from guard.errors import FaultKind, ProviderError
-from guard.events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
+from guard.events import (
+    Delta,
+    Done,
+    Event,
+    Exhausted,
+    Failed,
+    FellBack,
+    Judged,
+    Passed,
+    Started,
+    Thought,
+)
 from guard.patience import Patience
 from guard.pipeline import Guard
 from guard.providers import Connection
+from guard.providers.connect import host_of
+from guard.providers.host import LINE_LIMIT
 from guard.providers.inference import InferenceChat
-from guard.providers.transport import LINE_LIMIT
-from guard.types import Message, Mode
+from guard.providers.relay import Relay, close_shared_session
+from guard.types import Message, Mode, ModelSpec
 
 KEY = "sk-SecretSecretSecretSecretSecret"
 SOUP = "How do I cook lentil soup?"
@@ -90,6 +103,29 @@ async def ask(guard: Guard, question: str = SOUP, **options: Any) -> list[Event]
         return [event async for event in guard.stream(messages, **options)]
 
 
+async def asked_through_a_relay(guard: Guard, question: str = SOUP) -> list[Event]:
+    """The same, handing on what the hosts send; what is `Passed` is what the other events tell."""
+    messages = [{"role": "user", "content": question}]
+
+    def relaying(spec: ModelSpec) -> Relay:
+        body = {"model": spec.id, "messages": messages, "stream": True}
+        return Relay(host_of(spec, guard.connection), body, guard.connection.timeout)
+
+    try:
+        events = await ask(guard, question, relaying=relaying)
+    finally:
+        await close_shared_session()
+    for attempt in {event.attempt for event in events}:
+        passed = [e for e in events if isinstance(e, Passed) and e.attempt == attempt]
+        choices = [c for e in passed for chunk in e.chunks for c in chunk["choices"] or ()]
+        said = "".join(choice["delta"].get("content") or "" for choice in choices)
+        assert said[:REPLY_LIMIT] == text_of(events, attempt)
+    return [event for event in events if not isinstance(event, Passed)]
+
+
+WAYS_TO_ASK = pytest.mark.parametrize("asking", [ask, asked_through_a_relay], ids=["", "relay"])
+
+
 def kinds(events: list[Event]) -> list[str]:
     """The events' names, runs of text as one."""
     names = [type(event).__name__ for event in events if not isinstance(event, Judged)]
@@ -109,11 +145,12 @@ def only(events: list[Event], kind: type[Event]) -> Any:
 # On the first model
 
 
+@WAYS_TO_ASK
 @pytest.mark.parametrize(("fault", "kind"), BEFORE_ANY_TEXT.items(), ids=BEFORE_ANY_TEXT)
 async def test_a_fault_before_any_text_hands_the_question_on(
-    host: replies.Host, fault: str, kind: FaultKind
+    host: replies.Host, fault: str, kind: FaultKind, asking: Any
 ) -> None:
-    events = await ask(guard_of(host, f"fault/{fault}", CANDID))
+    events = await asking(guard_of(host, f"fault/{fault}", CANDID))
     thought = ["Thought"] if fault == "huge-thoughts-first" else []
     expected = ["Started", *thought, "Failed", "FellBack", "Started", "Delta", "Done"]
     assert kinds(events) == expected
@@ -124,11 +161,12 @@ async def test_a_fault_before_any_text_hands_the_question_on(
     assert text_of(events, 1) == replies.reply_of(CANDID, SOUP)
 
 
+@WAYS_TO_ASK
 @pytest.mark.parametrize(("fault", "kind"), AFTER_SOME_TEXT.items(), ids=AFTER_SOME_TEXT)
 async def test_a_fault_after_some_text_keeps_the_text_and_asks_nobody(
-    host: replies.Host, fault: str, kind: FaultKind
+    host: replies.Host, fault: str, kind: FaultKind, asking: Any
 ) -> None:
-    events = await ask(guard_of(host, f"fault/{fault}", CANDID))
+    events = await asking(guard_of(host, f"fault/{fault}", CANDID))
     assert kinds(events) == ["Started", "Delta", "Failed"]
     assert only(events, Failed).kind == kind
     whole = replies.reply_of("", SOUP)
