@@ -33,7 +33,9 @@ async def check(request: Request) -> Response:
     little = sum(len(row.question) + len(row.reply) for row in rows) < LONG
     results = judge() if little else await asyncio.to_thread(judge)
     id_ = f"check-{uuid.uuid4().hex}"
-    return answered(CheckResponse(id=id_, created=int(time.time()), results=results))
+    told = CheckResponse(id=id_, created=int(time.time()), results=results)
+    flagged = any(one.flagged for one in results)
+    return answered(told, {"x-guard-flagged": str(flagged).lower()})
 
 
 def checked(guard: Guard, rows: Sequence[Checked], language: str) -> tuple[CheckResult, ...]:
