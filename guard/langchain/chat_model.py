@@ -111,6 +111,8 @@ class GuardedChatModel(BaseChatModel):
             raise ValueError("the mode 'fall back' needs fallbacks; name some, or set 'warn'")
         first = spec_of(self.model_id or named(self.model), self.models)
         specs = {spec_of(id_, self.models): chat for id_, chat in self.fallbacks.items()}
+        if len(specs) < len(self.fallbacks):
+            raise ValueError("a fallback stands twice, under two of its names; keep one")
         for spec in specs:
             refuse_dependent(spec, first)
         self._chats = {spec.id: chat for spec, chat in specs.items()}
