@@ -33,8 +33,10 @@ if TYPE_CHECKING:
         Unoffered,
         Waiting,
     )
+    from .langchain import GuardedChatModel
     from .pipeline import Guard
     from .providers import Connection
+    from .telling import GuardReport, Telling
     from .tools.toolbox import Toolbox, ToolServers
     from .types import Document, Image, Message, ModelSpec, Options, Signal, Span, Verdict
 
@@ -55,6 +57,8 @@ __all__ = [
     "Failed",
     "FellBack",
     "Guard",
+    "GuardReport",
+    "GuardedChatModel",
     "Image",
     "InputError",
     "Judged",
@@ -66,6 +70,7 @@ __all__ = [
     "Signal",
     "Span",
     "Started",
+    "Telling",
     "Thought",
     "ToolServers",
     "Toolbox",
@@ -84,8 +89,10 @@ PLACES = {
         *("Called", "Consulted", "Delta", "Done", "Event", "Exhausted", "Failed"),
         *("FellBack", "Judged", "Returned", "Started", "Thought", "Unoffered", "Waiting"),
     ),
+    "langchain": ("GuardedChatModel",),
     "pipeline": ("Guard",),
     "providers": ("Connection",),
+    "telling": ("GuardReport", "Telling"),
     "tools.toolbox": ("ToolServers", "Toolbox"),
     "types": ("Document", "Image", "Message", "ModelSpec", "Options", "Signal", "Span", "Verdict"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -91,16 +91,17 @@ class Course:
         sent = self.sent.get(attempt, 0)
         due = self.heard[attempt].chunks[sent:]
         due = due if calls else [*takewhile(lambda chunk: not chunk.tool_call_chunks, due)]
-        if due and not sent and any(self.sent.get(earlier) for earlier in range(attempt)):
-            yield AIMessageChunk(content=self.separation(attempt))
+        shown = [earlier for earlier in range(attempt) if self.sent.get(earlier)]
+        if due and not sent and shown:
+            yield AIMessageChunk(content=self.separation(shown[-1], attempt))
         for chunk in due:
             yield beside(chunk, attempt)
         self.sent[attempt] = sent + len(due)
 
-    def separation(self, attempt: int) -> str:
+    def separation(self, shown: int, attempt: int) -> str:
         """Where one reply ends and the next begins, in the guard's words."""
-        before, model = self.run.attempts[attempt - 1], self.run.attempts[attempt].model
-        why = before.verdict.explanation if before.verdict else ""
+        before, model = self.run.attempts[shown].verdict, self.run.attempts[attempt].model
+        why = before.explanation if before else ""
         country = explain.country(model.origin, self.telling.language)
         return f"\n\n---\n\nCandor: {why}\n\n{model.name} ({country}):\n\n"
 
@@ -144,29 +145,29 @@ def beside(chunk: AIMessageChunk, attempt: int) -> AIMessageChunk:
     Its metadata comes with the last chunk (langchain would join the words of both), and its blocks
     and calls have indices of their own.
     """
-    apart = attempt * BLOCKS
-    content = chunk.content
-    if apart and isinstance(content, list):
-        content = [
-            {**block, "index": block["index"] + apart}
-            if isinstance(block, dict) and isinstance(block.get("index"), int)
-            else block
-            for block in content
-        ]
-    calls = [
-        {**part, "index": (part["index"] or 0) + apart} if apart else part
-        for part in chunk.tool_call_chunks
-    ]
-    kept = {} if apart else {PROVIDER: chunk.response_metadata.get(PROVIDER)}
+    content, kept = chunk.content, chunk.response_metadata
+    calls: Any = [moved(part, attempt) for part in chunk.tool_call_chunks]
+    if isinstance(content, list):
+        content = [moved(block, attempt) if isinstance(block, dict) else block for block in content]
     return AIMessageChunk(
         content=content,
         additional_kwargs=chunk.additional_kwargs,
-        response_metadata={key: value for key, value in kept.items() if value},
+        response_metadata={PROVIDER: kept[PROVIDER]} if PROVIDER in kept and not attempt else {},
         tool_call_chunks=calls,
         usage_metadata=chunk.usage_metadata,
-        id=None if apart else own_id(chunk),
+        id=None if attempt else own_id(chunk),
         name=chunk.name,
     )
+
+
+def moved(part: Mapping[str, Any], attempt: int) -> dict[str, Any]:
+    """A block or call whose index is not one of an earlier attempt's; `lc_…` are langchain's."""
+    index = part.get("index")
+    if attempt and isinstance(index, int):
+        return {**part, "index": index + attempt * BLOCKS}
+    if attempt and isinstance(index, str):
+        return {**part, "index": f"{index}_{attempt}"}
+    return {**part}
 
 
 def own_id(message: BaseMessage) -> str | None:

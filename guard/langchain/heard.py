@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -18,7 +20,43 @@ from langchain_core.utils.json import parse_partial_json
 from pydantic import Field
 
 T = TypeVar("T")
+GROWN = 1.1
 SILENT: RunnableConfig = {"callbacks": []}  # the models' own runs are no second reply to listeners
+
+
+@dataclass
+class Words:
+    """The words in the arguments of calls, as these come: values alone, each on a line."""
+
+    arguments: str = ""
+    read: int = 0
+    words: str = ""
+
+    def take(self, piece: str) -> str:
+        """What is new; each reading is of all, so only what has grown by a tenth is read."""
+        self.arguments += piece
+        if len(self.arguments) <= GROWN * self.read:
+            return ""
+        self.read = len(self.arguments)
+        found = values(self.arguments)
+        return self.beyond(found) if found.startswith(self.words) else ""  # half an escape
+
+    def rest(self) -> str:
+        """What is new at the end; all of it where a key that came twice has changed the rest."""
+        found = values(self.arguments)
+        return self.beyond(found) if found.startswith(self.words) else f"\n{found}"
+
+    def beyond(self, found: str) -> str:
+        new, self.words = found.removeprefix(self.words), found
+        return new
+
+
+def values(arguments: str) -> str:
+    """The words of an object of JSON, as far as it has come."""
+    try:
+        return "\n".join(strings(parse_partial_json(arguments)))
+    except (ValueError, RecursionError):
+        return ""
 
 
 class Heard(BaseChatModel):
@@ -33,8 +71,7 @@ class Heard(BaseChatModel):
     plain: bool = False
     structured: bool = False
     chunks: list[AIMessageChunk] = Field(default_factory=list)
-    arguments: str = ""
-    words: str = ""
+    words: Words = Field(default_factory=Words)
     error: Exception | None = None
 
     @property
@@ -64,6 +101,8 @@ class Heard(BaseChatModel):
                     chunk = as_chunk(message)
                     self.chunks.append(chunk)
                     yield self.read(chunk)
+            if rest := self.words.rest():
+                yield AIMessageChunk(content=rest)
         except Exception as error:
             self.error = error
             raise
@@ -72,15 +111,12 @@ class Heard(BaseChatModel):
         """A chunk as the guard reads it."""
         if not self.structured:
             return chunk
-        self.arguments += "".join(part["args"] or "" for part in chunk.tool_call_chunks)
-        words = words_of(self.arguments)
-        new = words.removeprefix(self.words) if words.startswith(self.words) else ""
-        self.words += new
+        new = self.words.take("".join(part["args"] or "" for part in chunk.tool_call_chunks))
         return chunk.model_copy(update={"content": chunk.text + new, "tool_call_chunks": []})
 
-    @property
+    @cached_property
     def whole(self) -> AIMessageChunk:
-        """All that it said."""
+        """All that it said, once it has."""
         return add_ai_message_chunks(*(self.chunks or [AIMessageChunk(content="")]))
 
 
@@ -128,15 +164,6 @@ def as_chunk(message: BaseMessage) -> AIMessageChunk:
             for n, (name, args, id_) in enumerate(calls)
         ],
     )
-
-
-def words_of(arguments: str) -> str:
-    """The words in the arguments of a call, as far as they have come."""
-    try:
-        found = parse_partial_json(arguments)
-    except (ValueError, RecursionError):
-        return ""
-    return "\n".join(strings(found))
 
 
 def strings(value: Any) -> Iterator[str]:

@@ -25,11 +25,13 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tracers._streaming import _V2StreamingCallbackHandler
 from pydantic import BaseModel, ValidationError
 from test_pipeline import Scripted, saying
 
 from guard.errors import ProviderError
 from guard.langchain import GuardedChatModel
+from guard.langchain.heard import Words
 from guard.providers.inference import InferenceChat
 from guard.telling import GuardReport
 
@@ -76,6 +78,10 @@ def report_of(message: BaseMessage) -> GuardReport:
 
 def text_of(chunks: Sequence[AIMessageChunk]) -> str:
     return "".join(chunk.text for chunk in chunks)
+
+
+class OwnError(Exception):
+    """A chat model's own way of failing."""
 
 
 class Ears(AsyncCallbackHandler):
@@ -239,13 +245,14 @@ async def test_thoughts_come_with_the_reply(host: replies.Host) -> None:
     assert whole.text == PLAIN
 
 
-async def test_blocks_of_two_replies_stay_apart() -> None:
+@pytest.mark.parametrize("index", [0, "lc_txt_0"])
+async def test_blocks_of_two_replies_stay_apart(index: int | str) -> None:
     def blocks(text: str) -> Scripted:
         pieces = replies.pieces_of(text)
         return Scripted(
             lines=[
                 AIMessageChunk(
-                    content=[{"type": "text", "text": piece, "index": 0}],
+                    content=[{"type": "text", "text": piece, "index": index}],
                     response_metadata={"model_provider": "test"},
                 )
                 for piece in pieces
@@ -254,11 +261,24 @@ async def test_blocks_of_two_replies_stay_apart() -> None:
 
     whole = add_ai_message_chunks(*await streamed(scripted(blocks(PARTY_LINE), blocks(CANDID))))
     assert whole.response_metadata["model_provider"] == "test"
+    assert len(whole.content) == 3, "a reply, the separation, the other reply"
     assert whole.text.startswith(PARTY_LINE[:90])
     assert whole.text.endswith(CANDID)
     message = await scripted(blocks(PARTY_LINE), blocks(CANDID)).ainvoke(TIANANMEN)
-    assert message.content == [{"type": "text", "text": CANDID, "index": 0}]
+    assert message.content == [{"type": "text", "text": CANDID, "index": index}]
     assert message.response_metadata["model_provider"] == "test"
+
+
+async def test_a_separation_tells_why_whoever_failed_in_between() -> None:
+    model = GuardedChatModel(
+        model=saying(PARTY_LINE),
+        model_id=QWEN,
+        fallbacks={LLAMA: Scripted(lines=[OwnError()]), MISTRAL: saying(CANDID)},
+    )
+    text = text_of(await streamed(model))
+    assert text.count("Candor: ") == 1
+    assert "Candor: This reply" in text
+    assert "Mistral-Small-3.2-24B-Instruct-2506 (France):\n\n" in text
 
 
 # Plain calls
@@ -370,6 +390,24 @@ async def test_in_a_chain_each_word_is_heard_once_and_the_result_is_the_answer_a
     assert {word.id for word in words} == {end["data"]["output"].id}
     assert events[-1]["data"]["output"] == CANDID
     assert [e["name"] for e in events if e["event"] == "on_custom_event"][-1] == "guard_verdict"
+
+
+class NewerEars(Ears, _V2StreamingCallbackHandler):
+    """Listens as langchain's newer streams do."""
+
+    spoke = False
+
+    async def on_stream_event(self, *args: Any, **kwargs: Any) -> None:
+        self.spoke = True
+
+
+async def test_under_newer_streams_a_message_comes_whole_and_is_the_answer_alone(
+    host: replies.Host,
+) -> None:
+    ears = NewerEars()
+    message = await guarded(host).ainvoke(TIANANMEN, config={"callbacks": [ears]})
+    assert (message.text, ears.spoke) == (CANDID, False)
+    assert len(ears.custom) == 3
 
 
 async def test_a_chain_streams_through(host: replies.Host) -> None:
@@ -484,6 +522,33 @@ async def test_json_in_the_text_of_a_reply_is_judged_by_its_words() -> None:
     assert json.loads(message.text) == {"answer": CANDID}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ('{"answer": "\\u5929\\u5b89', "天安"),
+        ('{"answer": "half an escape \\u59', "half an escape"),
+        ('{"answer": [1, {"b": ["x"', "x"),
+        ('{"a": "So it went.", "a": "No."}', "So it went.\nNo."),
+        ('{"a":' * 3000, ""),
+        ("]}{", ""),
+        ("", ""),
+    ],
+)
+def test_whatever_a_model_writes_for_arguments_is_read_without_harm(
+    arguments: str, words: str
+) -> None:
+    read = Words()
+    assert ("".join(map(read.take, arguments)) + read.rest()).strip("\n") == words
+
+
+def test_the_words_of_arguments_come_as_they_grow() -> None:
+    said = {"title": "Soup", "steps": ["Boil \u2603 it.", {"then": "Eat."}], "minutes": 20}
+    words, whole = Words(), json.dumps(said)
+    told = "".join(map(words.take, whole)) + words.rest()
+    assert told == "Soup\nBoil \u2603 it.\nEat."
+    assert words.rest() == ""
+
+
 def test_tools_are_refused_at_once_where_a_model_takes_none(host: replies.Host) -> None:
     model = GuardedChatModel(
         model=chat(host, QWEN), fallbacks={LLAMA: saying(CANDID)}, mode="fall back"
@@ -501,10 +566,6 @@ async def test_a_chat_model_that_does_not_stream_is_guarded_as_well(host: replie
 
 
 # Faults
-
-
-class OwnError(Exception):
-    """A chat model's own way of failing."""
 
 
 async def test_a_model_that_fails_before_it_speaks_is_answered_for(host: replies.Host) -> None:
