@@ -34,7 +34,7 @@ from .patience import Patience
 from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
-from .tools.rounds import Rounds
+from .tools.rounds import Rounds, results
 from .types import Message, Mode, ModelSpec, Omitted, Options, TopicMatch, Verdict
 
 REPLY_LIMIT = 200_000  # characters; longer is a runaway host, not a reply
@@ -157,7 +157,7 @@ class Attempt:
         self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
         self.rounds = Rounds(self.number, self.query.tools)
         if self.query.verbatim:
-            self.rounds.limit = REPLY_LIMIT
+            self.rounds.limit, self.rounds.outside = REPLY_LIMIT, results(self.query.verbatim)
         if self.goes_on:
             self.said.text, self.said.thoughts = self.query.goes_on, self.query.thoughts
 

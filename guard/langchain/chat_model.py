@@ -6,7 +6,6 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, Self
-from uuid import uuid4
 
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -21,12 +20,14 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.uuid import uuid7
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from .. import catalogue as catalogue_file
 from .. import explain, provenance
 from ..attempt import Query
 from ..catalogue import Catalogue, GuardSettings, Limits, joined
+from ..errors import nearest
 from ..patience import Patience
 from ..pipeline import Run
 from ..providers.plainly import iterate
@@ -39,6 +40,7 @@ from .listening import Caller
 
 GuardMode = Literal["off", "warn", "fall back"]
 LIMITS = Limits(models=10, seconds=3600)  # the caller's models have bounds of their own
+OF_CONNECTIONS = {"api_key", "timeout", "max_retries", "streaming"}  # standard, and not ours
 ROLES: dict[str, Literal["system", "user", "assistant"]] = {
     "system": "system",
     "human": "user",
@@ -62,7 +64,8 @@ class GuardedChatModel(BaseChatModel):
     it has said anything is answered for as well; where nobody does, its own exception is raised.
 
     Args:
-        model: the chat model. What belongs to a connection (keys, timeouts, retries) is set there.
+        model: the chat model. What belongs to a connection (`api_key`, `timeout`, `max_retries`,
+            `streaming`) is set there, and of no effect here.
         model_id: its id on the Hub, from which its origin is known; the name that the chat model
             itself goes by where left out. Of an unknown origin no topic is a taboo: its replies are
             warned about at most.
@@ -96,9 +99,17 @@ class GuardedChatModel(BaseChatModel):
     @model_validator(mode="before")
     @classmethod
     def _falls_back_where_it_can(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("fallbacks"):
-            return {"mode": "fall back", **given}
-        return given
+        """The mode that follows; a misspelt argument must not leave replies unguarded.
+
+        Raises:
+            ValueError: there is no such argument.
+        """
+        if not isinstance(given, dict):
+            return given
+        known = {*cls.model_fields, "stop"}
+        for name in given.keys() - known - OF_CONNECTIONS:
+            raise ValueError(f"there is no argument {name!r}.{nearest(name, known)}")
+        return {"mode": "fall back", **given} if given.get("fallbacks") else given
 
     @model_validator(mode="after")
     def _knows_its_models(self) -> Self:
@@ -219,7 +230,7 @@ class GuardedChatModel(BaseChatModel):
     ) -> tuple[Self, RunnableConfig]:
         """The model for one stream: langchain does not tell `_stream` who listens."""
         config = ensure_config(config)
-        run = config["run_id"] = config.get("run_id") or uuid4()
+        run = config["run_id"] = config.get("run_id") or uuid7()
         manager = kind.configure(
             config.get("callbacks"),
             self.callbacks,
@@ -317,7 +328,7 @@ class GuardedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Course:
         """One question's way; `model` is another one for the first chat model to ask for."""
-        first = spec_of(model, self._offer) if model else self._first
+        first = spec_of(model, self.models) if model else self._first
         own = {"temperature": self.temperature, "max_tokens": self.max_tokens}
         parameters = {**own, "stop": stop or self.stop_sequences, **kwargs}
         heard: list[Heard] = []

@@ -95,7 +95,7 @@ class Course:
         if due and not sent and shown:
             yield AIMessageChunk(content=self.separation(shown[-1], attempt))
         for chunk in due:
-            yield beside(chunk, attempt)
+            yield beside(chunk, attempt if shown else 0)
         self.sent[attempt] = sent + len(due)
 
     def separation(self, shown: int, attempt: int) -> str:
@@ -140,7 +140,7 @@ class Course:
 
 
 def beside(chunk: AIMessageChunk, attempt: int) -> AIMessageChunk:
-    """A chunk that can be added to those of other attempts.
+    """A chunk that can be added to those of earlier attempts, where `attempt` is not 0.
 
     Its metadata comes with the last chunk (langchain would join the words of both), and its blocks
     and calls have indices of their own.
@@ -176,5 +176,5 @@ def own_id(message: BaseMessage) -> str | None:
 
 
 def with_id_of(run: UUID, message: AIMessageChunk) -> AIMessageChunk:
-    """A chunk with its provider's id, or the one by which langchain knows the run."""
-    return message.model_copy(update={"id": message.id or f"{LC_ID_PREFIX}-{run}"})
+    """A chunk with the id by which those who listen to a run tell that it is of one message."""
+    return message.model_copy(update={"id": f"{LC_ID_PREFIX}-{run}"})

@@ -105,9 +105,11 @@ def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": named}
 
 
-def choice_of(tool: str) -> str | dict[str, Any]:
+def choice_of(tool: str | bool | dict[str, Any]) -> str | dict[str, Any]:
     """A choice of tools as OpenAI's protocol has it: langchain says `any`, or a tool's name."""
-    words = {"any": "required", "required": "required", "auto": "auto", "none": "none"}
+    if isinstance(tool, dict):
+        return tool
+    words = {True: "required", "any": "required"} | {w: w for w in ("required", "auto", "none")}
     return words.get(tool) or {"type": "function", "function": {"name": tool}}
 
 

@@ -222,6 +222,11 @@ class Rounds:
         return await self.box.call(tool, asked.arguments)
 
 
+def results(messages: Sequence[BaseMessage]) -> tuple[str, ...]:
+    """What tools returned in a conversation, folded for comparison."""
+    return tuple(fold(message.text) for message in messages if message.type == "tool")
+
+
 def read(words: str) -> dict[str, Any] | None:
     """The arguments of a call; None where they are no JSON object."""
     try:

@@ -269,6 +269,14 @@ async def test_blocks_of_two_replies_stay_apart(index: int | str) -> None:
     assert message.response_metadata["model_provider"] == "test"
 
 
+async def test_a_second_reply_alone_comes_as_its_provider_sends_it() -> None:
+    block = {"type": "text", "text": CANDID, "index": 0}
+    own = AIMessageChunk(content=[block], id="msg_1", response_metadata={"model_provider": "test"})
+    chunks = await streamed(scripted(saying(PARTY_LINE), Scripted(lines=[own]), hold=2000))
+    assert (chunks[0].content, chunks[0].id) == ([block], "msg_1")
+    assert add_ai_message_chunks(*chunks).response_metadata["model_provider"] == "test"
+
+
 async def test_a_separation_tells_why_whoever_failed_in_between() -> None:
     model = GuardedChatModel(
         model=saying(PARTY_LINE),
@@ -392,6 +400,19 @@ async def test_in_a_chain_each_word_is_heard_once_and_the_result_is_the_answer_a
     assert [e["name"] for e in events if e["event"] == "on_custom_event"][-1] == "guard_verdict"
 
 
+async def test_words_of_two_providers_are_one_message_to_listeners() -> None:
+    def named(text: str, id_: str) -> Scripted:
+        lines = [AIMessageChunk(content=piece, id=id_) for piece in replies.pieces_of(text)]
+        return Scripted(lines=lines)
+
+    model = scripted(named(PARTY_LINE, "chatcmpl-1"), named(CANDID, "chatcmpl-2"))
+    assert (await model.ainvoke(TIANANMEN)).id == "chatcmpl-2"
+    chain = RunnableLambda(model.ainvoke)
+    events = [event async for event in chain.astream_events(TIANANMEN, version="v2")]
+    words = [e["data"]["chunk"].id for e in events if e["event"] == "on_chat_model_stream"]
+    assert {*words} == {events[-1]["data"]["output"].id}
+
+
 class NewerEars(Ears, _V2StreamingCallbackHandler):
     """Listens as langchain's newer streams do."""
 
@@ -444,6 +465,16 @@ async def test_an_agents_loop_ends_in_a_guarded_answer(host: replies.Host) -> No
     assert first.body["messages"] == second.body["messages"]
     assert first.body["messages"][-1]["content"] == "Lentils."
     assert first.body["tools"] == second.body["tools"]
+
+
+async def test_words_that_a_tool_returned_are_told_from_the_models_own() -> None:
+    call = {"name": "search", "args": {}, "id": "1", "type": "tool_call"}
+    talk = [HumanMessage(TIANANMEN), AIMessage("", tool_calls=[call])]
+    for returned, repeats in ((PARTY_LINE, True), ("Nothing found.", False)):
+        tool = ToolMessage(returned, tool_call_id="1")
+        verdict = report_of(await scripted(saying(PARTY_LINE)).ainvoke([*talk, tool])).verdict
+        assert verdict is not None
+        assert (verdict.status, verdict.repeats) == ("withheld", repeats)
 
 
 async def test_calls_of_a_reply_that_is_handed_on_are_not_passed_on() -> None:
@@ -673,6 +704,7 @@ async def test_another_model_for_one_call_is_judged_by_its_own_origin(host: repl
         ({"mode": "fall back"}, "needs fallbacks"),
         ({"mode": "compare"}, "Input should be"),
         ({"hold": -1}, "greater than or equal"),
+        ({"fallback": {LLAMA: saying("")}}, "no argument 'fallback'. Did you mean 'fallbacks'"),
         ({"fallbacks": {"deepseek-ai/DeepSeek-R1": saying("")}}, "shares its origin"),
         ({"fallbacks": {"perplexity-ai/r1-1776": saying("")}}, "shares its origin"),
         ({"fallbacks": {"somebody/own-model": saying("")}}, "nobody knows where"),
