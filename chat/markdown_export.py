@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from guard import explain
 from guard.plain import one_line
+from guard.telling import facts
 from guard.types import ModelSpec, Source, Verdict
 
 from . import comparison, render, shaping, strip, tools
@@ -140,10 +141,10 @@ def verdict_written(reply: Reply, verdict: Verdict, view: View, language: str) -
         if opinion := verdict.opinion:
             yield f"{words(opinion.name)} ({explain.country(opinion.origin, language)}):"
             yield quoted(opinion.reason)
-    facts = strip.facts(verdict.topic, language) if verdict.status == "withheld" else []
-    if facts:
+    told = facts(verdict.topic, language) if verdict.status == "withheld" else ()
+    if told:
         yield f"{say.facts}:"  # type: ignore[attr-defined]
-        yield "\n".join(f"- {words(fact['text'])} {links(fact['sources'])}" for fact in facts)
+        yield "\n".join(f"- {words(fact.text)} {links(fact.sources)}" for fact in told)
 
 
 def links(sources: tuple[Source, ...]) -> str:

@@ -5,9 +5,8 @@ A judge's and a control's words are models' words: they are quoted, named and es
 
 from __future__ import annotations
 
-from typing import Any
-
-from guard import explain, policy, topics
+from guard import explain, policy
+from guard.telling import facts
 from guard.text import split_thinking
 from guard.types import ModelSpec, Verdict
 from guard.verdict import retold
@@ -46,7 +45,7 @@ def drawn(
         verdict=retold(verdict, model.origins, language),
         tone=tone(verdict),
         title=title(verdict, language),
-        facts=facts(verdict.topic, language) if withheld else [],
+        facts=facts(verdict.topic, language) if withheld else (),
         caveat=shaping.caveat(each, view, language),
         open=bool(each.exhausted) or view.read_only,
         exhausted=exhausted(each, language) if each.exhausted == "withheld" else "",
@@ -112,18 +111,3 @@ def can_control(each: Reply, model: ModelSpec, view: View) -> bool:
     """Whether the model can be asked the matched control question now, as this one was asked."""
     offered = view.models.guard.control != "off" and not shaping.words_unknown(each)
     return offered and view.offers(model.id)
-
-
-def facts(topic: str | None, language: str) -> list[dict[str, Any]]:
-    """What independent sources hold on a topic, in the nearest language there is."""
-    pack = topics.load().get(topic or "")
-    if pack is None:
-        return []
-    return [
-        {
-            "text": explain.in_language(fact.text, language),
-            "language": explain.nearest_language(language, tuple(fact.text)),
-            "sources": fact.sources,
-        }
-        for fact in pack.facts
-    ]

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
         Unoffered,
         Waiting,
     )
+    from .langchain import GuardedChatModel
     from .pipeline import Guard
     from .providers import Connection
+    from .telling import GuardReport, Telling
     from .tools.toolbox import Toolbox, ToolServers
     from .types import Document, Image, Message, ModelSpec, Options, Signal, Span, Verdict
 
@@ -56,6 +58,8 @@ __all__ = [
     "Failed",
     "FellBack",
     "Guard",
+    "GuardReport",
+    "GuardedChatModel",
     "Image",
     "InputError",
     "Judged",
@@ -68,6 +72,7 @@ __all__ = [
     "Signal",
     "Span",
     "Started",
+    "Telling",
     "Thought",
     "ToolServers",
     "Toolbox",
@@ -87,8 +92,10 @@ PLACES = {
         *("FellBack", "Judged", "Passed", "Returned", "Started", "Thought"),
         *("Unoffered", "Waiting"),
     ),
+    "langchain": ("GuardedChatModel",),
     "pipeline": ("Guard",),
     "providers": ("Connection",),
+    "telling": ("GuardReport", "Telling"),
     "tools.toolbox": ("ToolServers", "Toolbox"),
     "types": ("Document", "Image", "Message", "ModelSpec", "Options", "Signal", "Span", "Verdict"),
 }

@@ -15,7 +15,12 @@ from .types import Message, Options
 
 if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
-    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.messages import (
+        AIMessage,
+        AIMessageChunk,
+        BaseMessage,
+        MessageLikeRepresentation,
+    )
     from langchain_core.runnables import Runnable
 
     from .providers.relay import Relay
@@ -94,7 +99,7 @@ async def whole_reply(
 
 async def spoken(
     chat: Runnable[LanguageModelInput, AIMessage] | Relay,
-    messages: Sequence[Message],
+    messages: Sequence[Message | BaseMessage],
     after: Sequence[BaseMessage] = (),
     **options: Any,
 ) -> AsyncGenerator[AIMessageChunk, None]:
@@ -124,9 +129,15 @@ def instructed(messages: Sequence[Message], options: Options) -> Sequence[Messag
     return [Message(role="system", text=own), *messages] if own else messages
 
 
-def told(messages: Sequence[Message]) -> list[tuple[str, str | list[str | dict[str, Any]]]]:
-    """Messages as langchain takes them: text, or blocks where pictures belong to it."""
-    return [(message.role, content(message)) for message in messages]
+def told(messages: Sequence[Message | BaseMessage]) -> list[MessageLikeRepresentation]:
+    """Messages as langchain takes them: text, or blocks where pictures belong to it.
+
+    Those that are langchain's own stay as they are.
+    """
+    return [
+        (message.role, content(message)) if isinstance(message, Message) else message
+        for message in messages
+    ]
 
 
 def content(message: Message) -> str | list[str | dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -36,6 +36,7 @@ from .piece import Piece
 from .prices import Spent
 from .schedule import Schedule
 from .snapshot import Snapshot
+from .text import fold
 from .tools.rounds import Rounds
 from .types import Message, Mode, ModelSpec, Omitted, Options, TopicMatch, Verdict
 
@@ -45,7 +46,7 @@ PARAGRAPH = "\n\n"
 
 if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a reply does not need
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk
+    from langchain_core.messages import AIMessageChunk, BaseMessage
 
     from .providers.relay import Relay
     from .tools.toolbox import Toolbox
@@ -65,7 +66,10 @@ class Query:
 
     `tools` are those that may be called for it; `options` gives what the reader has set for each
     model. `goes_on` is the reply that the first model has begun, with the `thoughts` it had in
-    their own channel; a model that answers besides or instead begins anew.
+    their own channel; a model that answers besides or instead begins anew. `verbatim` is the
+    conversation in langchain's own form, where whoever asks has it so: models are told that, as it
+    is, and calls of tools in their replies are left to whoever asks. `outside` is what tools have
+    returned to whoever asks, folded for comparison.
     """
 
     messages: Sequence[Message]
@@ -77,6 +81,8 @@ class Query:
     options: Callable[[ModelSpec], Options] = unset
     goes_on: str = ""
     thoughts: str | None = None
+    verbatim: Sequence[BaseMessage] = ()
+    outside: tuple[str, ...] = ()
 
     @property
     def shows_images(self) -> bool:
@@ -94,6 +100,8 @@ class Query:
         options: Callable[[ModelSpec], Options] = unset,
         goes_on: str = "",
         thoughts: str | None = None,
+        verbatim: Sequence[BaseMessage] = (),
+        returned: Iterable[str] = (),
     ) -> Self:
         """The query with its topic; none is looked for where nothing is checked.
 
@@ -114,6 +122,8 @@ class Query:
             options=options,
             goes_on=goes_on,
             thoughts=thoughts,
+            verbatim=verbatim,
+            outside=tuple(map(fold, returned)),
         )
 
     @property
@@ -157,6 +167,9 @@ class Attempt:
         self.messages, self.omitted = fitted(instructed(told, self.options), self.model)
         self.said = Said(REPLY_LIMIT, Spent.asking(self.messages))
         self.rounds = Rounds(self.number, self.query.tools)
+        self.rounds.outside = self.query.outside
+        if self.query.verbatim:
+            self.rounds.limit = REPLY_LIMIT
         if self.goes_on:
             self.said.text, self.said.thoughts = self.query.goes_on, self.query.thoughts
 
@@ -168,6 +181,12 @@ class Attempt:
     @property
     def said_nothing(self) -> bool:
         return not (self.said.text.strip() or self.calls)
+
+    @property
+    def only_calls(self) -> bool:
+        """Whether the reply is calls of tools, for whoever asked to make: there are no words."""
+        calls = self.calls or (self.query.verbatim and self.rounds.pieces)
+        return bool(calls) and not self.said.text.strip()
 
     @property
     def dollars(self) -> float | None:
@@ -213,11 +232,11 @@ class Attempt:
             self.fault = self.explained(error)
             self.said.finish_reason = self.said.finish_reason or "cut"
         took = round(time.monotonic() - self.began, 3)
-        if self.fault is None and self.said_nothing and self.query.topic is None:
+        silent = self.said_nothing and not self.only_calls
+        if self.fault is None and silent and self.query.topic is None:
             self.fault = ProviderError("empty", "the reply is empty")
         looked = self.said.finish_reason == STOPPED or self.query.mode == "off"
-        wordless = self.calls and not self.said.text.strip()
-        if not looked and not wordless and (self.said.text or self.fault is None):
+        if not (looked or self.only_calls) and (self.said.text or self.fault is None):
             yield self.look(final=True)
         yield self.failed(self.fault) if self.fault else self.done(took)
 
@@ -291,7 +310,8 @@ class Attempt:
                 yield Waiting(attempt=self.number, kind=tries.kind, seconds=tries.wait)
                 await asyncio.sleep(tries.wait)
             with one:
-                speaking = self.rounds.spoken(chat, self.messages, **self.options.parameters)
+                told = self.query.verbatim or self.messages
+                speaking = self.rounds.spoken(chat, told, **self.options.parameters)
                 chunks = watched(speaking, patience, self.model.id)
                 if self.goes_on and not self.rounds.after:
                     chunks = joined(chunks, self.query.goes_on, self.query.thoughts)

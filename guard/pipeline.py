@@ -98,6 +98,7 @@ class Guard:
         goes_on: str = "",
         thoughts: str | None = None,
         relaying: Speaking | None = None,
+        returned: Iterable[str] = (),
     ) -> AsyncGenerator[Event, None]:
         """Ask a model and its successors, event by event. See `events` for their order.
 
@@ -116,6 +117,7 @@ class Guard:
             thoughts: what it has thought of it in a channel of their own.
             relaying: to what hands on the replies of a model as they come (`providers.relay`);
                 chat models are asked where left out.
+            returned: what tools have returned to whoever asks.
 
         Raises:
             UnknownModel: no such model is on offer.
@@ -129,6 +131,7 @@ class Guard:
             options=options or unset,
             goes_on=goes_on,
             thoughts=thoughts,
+            returned=returned,
         )
         run = Run(
             query,

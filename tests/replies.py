@@ -14,8 +14,8 @@ How a model answers follows from its id (`TEMPERS`; all others are candid). A fa
 and is any HTTP status from 400 on, or one of `WAYS`. Where tools are offered, the question says
 which are called: `use:search=lentils,slow=x>search=more` calls two at once, then one; `+` at its
 end goes on for ever, `aloud` says a word before, `unasked` calls where nothing was offered, `echoed` repeats what the tools returned (see
-`wanted`). A `judge/…` gives an opinion of the reply that
-its prompt holds, by rule or in one of the ways of `JUDGES`; `judge/slow` never answers and
+`wanted`); or the request's `tool_choice` does (see `obliged`). A `judge/…` gives an opinion of the
+reply that its prompt holds, by rule or in one of the ways of `JUDGES`; `judge/slow` never answers and
 `judge/no-schema` refuses a `response_format`. What a real model would say is not covered.
 """
 
@@ -213,6 +213,11 @@ class Use(NamedTuple):
 def wanted(question: str, body: dict[str, Any]) -> list[Use]:
     """The calls that the question asks for in this round, by the names that were offered."""
     offered = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    if name := obliged(question, body):
+        tool = next(one["function"] for one in body["tools"] if one["function"]["name"] == name)
+        schema = tool.get("parameters") or {}
+        words = reply_of(body["model"], question)
+        return [Use("must0", name, json.dumps(filled(schema, question, words)))]
     plan = re.search(r"use:([^\s+]+)(\+?)", question)
     if plan is None or not (offered or "unasked" in question):
         return []
@@ -227,6 +232,36 @@ def wanted(question: str, body: dict[str, Any]) -> list[Use]:
         arguments = json.dumps({"query": words.replace("_", " ")})
         uses.append(Use(f"use{turn}{n}", known, "{half" if words == "BAD" else arguments))
     return uses
+
+
+def obliged(question: str, body: dict[str, Any]) -> str:
+    """The tool that must be called by the request's choice, or that an `obliging/` model sees fit.
+
+    That is one whose name the question holds; none where its result is there already.
+    """
+    offered = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict):
+        return str(choice["function"]["name"])
+    if choice != "required" and not body["model"].startswith("obliging/"):
+        return ""
+    fits = [n for n in offered if n.removeprefix("get_").casefold() in question.casefold()]
+    if choice == "required":
+        return [*fits, *offered][0]
+    return fits[0] if fits and body["messages"][-1]["role"] != "tool" else ""
+
+
+def filled(schema: dict[str, Any], question: str, words: str) -> dict[str, Any]:
+    """Arguments in a schema: numbers and quoted words of the question, else the reply's words."""
+    quoted, number = re.search(r"'([^']+)'", question), re.search(r"\d+", question)
+    by_type = {
+        "integer": int(number[0]) if number else 1,
+        "string": quoted[1] if quoted else words,
+    }
+    return {
+        name: by_type.get(kind.get("type", "string"))
+        for name, kind in schema.get("properties", {}).items()
+    }
 
 
 def returned(body: dict[str, Any]) -> str:

@@ -45,7 +45,8 @@ B = TypeVar("B", bound=BaseModel)
 class Asked(NamedTuple):
     """A chat completion that is asked for.
 
-    `body` is what the host is sent, but for the model's id; `messages` are what the guard reads.
+    `body` is what the host is sent, but for the model's id; `messages` are what the guard reads,
+    `returned` what tools have returned.
     `mode` is the request's, `guarding` the guard's own; `hold` counts characters. `plain` says that
     the text may be added to.
     """
@@ -53,6 +54,7 @@ class Asked(NamedTuple):
     spec: ModelSpec
     body: dict[str, Any]
     messages: tuple[Message, ...]
+    returned: tuple[str, ...]
     mode: ApiMode
     guarding: Mode
     unguarded: Unguarded | None
@@ -98,6 +100,7 @@ def asked(told: Any, models: Catalogue, language: str) -> Asked:
         spec=spec,
         body=body_of(told),
         messages=tuple(message_of(one) for one in request.messages if one.role in SPEAKERS),
+        returned=tuple(one.text for one in request.messages if one.role not in SPEAKERS),
         mode=mode,
         guarding="off" if unguarded else MODES[mode],
         unguarded=unguarded,

@@ -48,6 +48,7 @@ async def completions(request: Request) -> Response:
         language=wanted.language,
         token=caller.token,
         relaying=partial(speaking, guard, wanted, caller.token),
+        returned=wanted.returned,
     )
     if wanted.streams:
         chunks = Streamed(wanted).chunks(events)

@@ -93,6 +93,14 @@ def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": named}
 
 
+def choice_of(tool: str | bool | dict[str, Any]) -> str | dict[str, Any]:
+    """A choice of tools as OpenAI's protocol has it: langchain says `any`, or a tool's name."""
+    if isinstance(tool, dict):
+        return tool
+    words = {True: "required", "any": "required"} | {w: w for w in ("required", "auto", "none")}
+    return words.get(tool) or {"type": "function", "function": {"name": tool}}
+
+
 class InferenceChat(BaseChatModel):
     """A chat model on any OpenAI-compatible server.
 
@@ -163,7 +171,7 @@ class InferenceChat(BaseChatModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """The chat model with tools that it may ask to be called."""
         formal = [convert_to_openai_tool(tool) for tool in tools]
-        chosen = {"tool_choice": tool_choice} if tool_choice else {}
+        chosen = {"tool_choice": choice_of(tool_choice)} if tool_choice else {}
         return self.bind(tools=formal, **chosen, **kwargs)
 
     async def _astream(

@@ -67,13 +67,15 @@ class Asked(NamedTuple):
 class Rounds:
     """What one model was offered, what it has called, and what it was told of that.
 
-    `outside` holds the results, folded for comparison; `unsupported` says that the host takes no
-    tools, `offering` that the request that runs has offered some. `made` counts rounds of calls,
-    `calls` those of all rounds. Without a toolbox the model is asked once, without tools.
+    `limit` bounds the characters of all calls' arguments. `outside` holds the results, folded for
+    comparison; `unsupported` says that the host takes no tools, `offering` that the request that
+    runs has offered some. `made` counts rounds of calls, `calls` those of all rounds. Without a
+    toolbox the model is asked once, without tools.
     """
 
     attempt: int
     box: Toolbox | None = None
+    limit: int = ARGUMENTS
     tools: dict[str, Tool] = field(default_factory=dict)
     outside: tuple[str, ...] = ()
     unsupported: bool = False
@@ -110,7 +112,10 @@ class Rounds:
         return self.tools if more else {}
 
     async def spoken(
-        self, chat: BaseChatModel | Relay, messages: Sequence[Message], **parameters: float
+        self,
+        chat: BaseChatModel | Relay,
+        messages: Sequence[Message | BaseMessage],
+        **parameters: float,
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """The chunks of one round; a host that refuses tools is asked again without them."""
         tools, began = self.offered, False
@@ -142,8 +147,8 @@ class Rounds:
             return ""
         self.pieces.append(chunk)
         self.length += len(added := "".join(part["args"] or "" for part in chunk.tool_call_chunks))
-        if self.length > ARGUMENTS:
-            raise ProviderError("too_long", f"the calls of tools passed {ARGUMENTS} characters")
+        if self.length > self.limit:
+            raise ProviderError("too_long", f"the calls of tools passed {self.limit} characters")
         return added
 
     def wanted(self, finish_reason: str) -> list[Asked]:

@@ -249,6 +249,25 @@ async def test_a_call_of_a_tool_comes_whole_and_streamed(host: replies.Host) -> 
     assert add_ai_message_chunks(*chunks).tool_calls == [call]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "sent"),
+    [
+        ("any", "required"),
+        (True, "required"),
+        ("auto", "auto"),
+        ("none", "none"),
+        ("search", {"type": "function", "function": {"name": "search"}}),
+        ({"type": "function", "function": {"name": "search"}},) * 2,
+    ],
+)
+async def test_a_choice_of_tools_is_told_in_the_protocols_words(
+    host: replies.Host, chosen: Any, sent: Any
+) -> None:
+    tool = {"type": "function", "function": {"name": "search", "parameters": {}}}
+    await chat_of(host, "a/b").bind_tools([tool], tool_choice=chosen).ainvoke("Hi")
+    assert host.asked[0].body["tool_choice"] == sent
+
+
 # Which provider serves
 
 
