@@ -7,9 +7,10 @@ that end, workers, what is imported, memory) is tested over one.
 from __future__ import annotations
 
 import io
-import os
+import sys
 from typing import NamedTuple
-from unittest import mock
+
+import pytest
 
 from guard.cli import main
 
@@ -25,18 +26,17 @@ class Done(NamedTuple):
 def call(*arguments: str, given: bytes = b"", **environment: str) -> Done:
     """Run `python -m guard ARGUMENTS...` here; what is no exit of the command is raised."""
     printed, told = io.BytesIO(), io.BytesIO()
-    stdin, stdout, stderr = (
-        io.TextIOWrapper(each, encoding="utf-8") for each in (io.BytesIO(given), printed, told)
-    )
-    streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-    with (
-        mock.patch.multiple("sys", argv=["guard", *arguments], **streams),
-        mock.patch.dict(os.environ, environment),
-    ):
+    streams = {"stdin": io.BytesIO(given), "stdout": printed, "stderr": told}
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr(sys, "argv", ["guard", *arguments])
+        for name, stream in streams.items():
+            here.setattr(sys, name, io.TextIOWrapper(stream, encoding="utf-8"))
+        for name, value in environment.items():
+            here.setenv(name, value)
         code = exit_code()
-    stdout.flush()
-    stderr.flush()
-    return Done(code, printed.getvalue(), told.getvalue())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return Done(code, printed.getvalue(), told.getvalue())
 
 
 def exit_code() -> int:
