@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # mcp takes a second to import
 OVER_SOCKETS = {"shared_host", "shared_tool_host"}
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+sys.dont_write_bytecode = False  # the app and the commands start a hundred times
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["LANGSMITH_TRACING"] = "false"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_XET"] = "1"  # the Hubs of the tests speak Git LFS

@@ -1,12 +1,14 @@
 """Two apps in processes of their own (the scripted demo, and one with a real host), and a browser.
 
-Playwright runs an event loop of its own in this thread, so the browser lives for one module: no
-asynchronous test of another folder may meet it.
+Playwright runs an event loop of its own in this thread, so the browser goes before a test of
+another folder comes: no asynchronous one may meet it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from serving import ROOT, Server
 
 from guard.audit.plan import Scope
+
+opening = ExitStack()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,12 +80,31 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.end()
 
 
+@cache
+def opened() -> Browser:
+    browser = chromium(opening.enter_context(sync_playwright()))
+    opening.callback(browser.close)
+    return browser
+
+
+def close_browser() -> None:
+    opening.close()
+    opened.cache_clear()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Close the browser after this folder's last test in a row; windows are closed by then."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        close_browser()
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = chromium(playwright)
-        yield browser
-        browser.close()
+def browser() -> Browser:
+    """The browser; a new one where a test before has crashed it."""
+    if not opened().is_connected():
+        close_browser()
+    return opened()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command line, in processes of its own: what it prints, and what it ends with."""
+"""The command line: what it prints, what it ends with, and what it needs for that."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
+from command_line import call
 
 from guard import topics
 
@@ -26,10 +28,22 @@ COMMANDS = (
 HEAVY = {"gradio", "sqlalchemy", "chat", "langchain_core", "huggingface_hub", "rich", "numpy"}
 
 
-def run(
-    *arguments: str, given: str = "", expect: int = 0, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
+class Told(NamedTuple):
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str, given: str = "", expect: int = 0, **environment: str) -> Told:
+    done = call(*arguments, given=given.encode(), **environment)
+    told = Told(done.stdout.decode(), done.stderr.decode())
+    assert done.returncode == expect, told.stderr
+    assert "Traceback" not in told.stderr
+    return told
+
+
+def start(*arguments: str, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    return subprocess.run(
         [sys.executable, "-m", "guard", *arguments],
         input=given,
         env={**os.environ, **environment},
@@ -38,9 +52,6 @@ def run(
         timeout=120,
         check=False,
     )
-    assert done.returncode == expect, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def check(question: str, reply: str, *more: str, given: str = "", expect: int = 0) -> str:
@@ -50,7 +61,7 @@ def check(question: str, reply: str, *more: str, given: str = "", expect: int = 
 
 def test_docs_are_up_to_date() -> None:
     """Where this fails: python -m guard docs > docs/cli.md"""
-    printed = run("docs", COLUMNS="40", FORCE_COLOR="1").stdout
+    printed = start("docs", COLUMNS="40", FORCE_COLOR="1").stdout
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == printed
 
 
@@ -61,22 +72,23 @@ def test_docs_hold_every_command() -> None:
     assert "\x1b" not in printed
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_loads_nothing_heavy(command: str) -> None:
+def test_help_loads_nothing_heavy() -> None:
     program = (
         "import sys; from guard.cli import app\n"
-        "try: app(sys.argv[1:])\n"
-        "finally: print(*sys.modules, file=sys.stderr)"
+        "for command in sys.argv[1:]:\n"
+        "    try: app([*command.split(), '--help'])\n"
+        "    except SystemExit: print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, *command.split(), "--help"],
+        [sys.executable, "-c", program, "", *COMMANDS],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert "Usage: " in done.stdout
-    assert not HEAVY & set(done.stderr.split())
+    assert done.stdout.count("Usage: ") == 1 + len(COMMANDS)
+    for command, loaded in zip(("", *COMMANDS), done.stderr.splitlines(), strict=True):
+        assert not HEAVY & set(loaded.split()), command
 
 
 def test_check_and_scan_need_no_model_libraries() -> None:
@@ -124,7 +136,9 @@ def test_an_unchecked_reply_ends_with_4() -> None:
 
 
 def test_a_reply_may_come_from_stdin() -> None:
-    verdict = json.loads(check(TABOO, "-", "--json", given=REFUSED, expect=3))
+    done = start("check", "--question", TABOO, "--reply", "-", "--json", given=REFUSED)
+    assert done.returncode == 3, done.stderr
+    verdict = json.loads(done.stdout)
     assert (verdict["status"], verdict["topic"], verdict["aligned"]) == (
         "withheld",
         "tiananmen-1989",

@@ -1,4 +1,7 @@
-"""`scan` by its contract, in processes of its own: a row for each, in order, in little memory."""
+"""`scan` by its contract: a row for each, in order, in little memory.
+
+Over a process of its own where a row, a file, workers or a signal needs one; else in this one.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Done, call
 
 from guard import matching, scan, verdict
 from guard.exchange import Exchange
@@ -52,9 +57,10 @@ def lines(rows: list[Row]) -> bytes:
     return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
-def run(
+def start(
     *arguments: str | Path, given: bytes = b"", expect: int = 0
 ) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "guard", *map(str, arguments)],
         input=given,
@@ -67,14 +73,24 @@ def run(
     return done
 
 
+def run(*arguments: str | Path, given: bytes = b"", expect: int = 0) -> Done:
+    done = call(*map(str, arguments), given=given)
+    assert done.returncode == expect, done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    return done
+
+
 def scanned(given: bytes, *arguments: str, expect: int = 0) -> list[Row]:
-    done = run("scan", "-", *arguments, given=given, expect=expect)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return rows_of(run("scan", "-", *arguments, given=given, expect=expect).stdout)
+
+
+def rows_of(printed: bytes) -> list[Row]:
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 @pytest.fixture(scope="module")
 def answers() -> list[Row]:
-    return scanned(lines(ANSWERS))
+    return rows_of(start("scan", "-", given=lines(ANSWERS)).stdout)
 
 
 def test_each_row_has_its_verdict(answers: list[Row]) -> None:
@@ -197,12 +213,12 @@ def test_a_row_with_a_damaged_character_is_judged(damage: str) -> None:
     assert found["status"] == "withheld"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_no_broken_row_is_lost(workers: str) -> None:
+@pytest.mark.parametrize(("working", "workers"), [(run, "1"), (start, "2")], ids=["1", "2"])
+def test_no_broken_row_is_lost(working: Callable[..., Any], workers: str) -> None:
     given = b""
     for broken, _, _ in BROKEN.values():
         given += broken + b"\n" + lines([{**PLAIN, "id": "good"}])
-    rows = scanned(given, "--workers", workers, expect=1)
+    rows = rows_of(working("scan", "-", "--workers", workers, given=given, expect=1).stdout)
     assert len(rows) == 2 * len(BROKEN)
     assert all(row["id"] == "good" and row["status"] == "clean" for row in rows[1::2])
     for place, (row, (name, (_, known, said))) in enumerate(
@@ -253,20 +269,19 @@ def measured(source: Path, *arguments: str) -> tuple[list[Row], int]:
         timeout=300,
         check=False,
     )
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    return rows, int(done.stderr.splitlines()[-1])
+    return rows_of(done.stdout), int(done.stderr.splitlines()[-1])
 
 
 @on_linux
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, workers: str) -> None:
     small, large = tmp_path / "small.jsonl", tmp_path / "large.jsonl"
-    padding = "x" * 8000  # 5,000 rows held at once would be 40 MB and more
-    given = [{"id": n, **PLAIN, "reasoning": padding} for n in range(5_000)]
-    small.write_bytes(lines(given[:500]))
+    padding = "x" * 20_000  # 2,000 rows held at once would be 40 MB and more
+    given = [{"id": n, **PLAIN, "reasoning": padding} for n in range(2_000)]
+    small.write_bytes(lines(given[:200]))
     large.write_bytes(lines(given))
     rows, peak = measured(large, "--workers", workers)
-    assert [row["id"] for row in rows] == list(range(5_000))
+    assert [row["id"] for row in rows] == list(range(2_000))
     assert peak < measured(small, "--workers", workers)[1] + 12 * 2**10
 
 
@@ -275,7 +290,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
     source.write_bytes(lines([{**row, "id": n} for n, row in enumerate(ANSWERS * 10)]))
     alone, together = tmp_path / "alone.jsonl", tmp_path / "together.jsonl"
     run("scan", source, "-o", alone, "--workers", "1")
-    run("scan", source, "-o", together, "--workers", "2")
+    start("scan", source, "-o", together, "--workers", "2")
     assert alone.read_bytes() == together.read_bytes()
     assert len(alone.read_bytes().splitlines()) == 10 * len(ANSWERS)
 
@@ -284,8 +299,7 @@ def test_gzip_by_name_both_ways(tmp_path: Path, answers: list[Row]) -> None:
     source, target = tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl.gz"
     source.write_bytes(gzip.compress(lines(ANSWERS)))
     run("scan", source, "-o", target)
-    rows = [json.loads(line) for line in gzip.decompress(target.read_bytes()).splitlines()]
-    assert rows == answers
+    assert rows_of(gzip.decompress(target.read_bytes())) == answers
     first = target.read_bytes()
     run("scan", source, "-o", target)
     assert target.read_bytes() == first
@@ -296,7 +310,7 @@ def test_a_gzip_file_that_breaks_off_gives_what_it_holds(tmp_path: Path) -> None
     rows = [{"question": str(n) * 50, "reply": os.urandom(99).hex()} for n in range(2000)]
     source.write_bytes(gzip.compress(lines(rows))[:50_000])
     run("scan", source, "-o", target, expect=1)
-    *whole, last = [json.loads(line) for line in target.read_bytes().splitlines()]
+    *whole, last = rows_of(target.read_bytes())
     assert len(whole) > 100
     assert [row["id"] for row in whole] == list(range(1, len(whole) + 1))
     assert "cannot be read from here on" in last["error"]
@@ -360,7 +374,7 @@ def test_in_place_and_through_a_link(tmp_path: Path) -> None:
     link.symlink_to(file)
     run("scan", file, "-o", link)
     assert link.is_symlink()
-    assert [json.loads(row)["id"] for row in file.read_bytes().splitlines()] == [1, 2, 3]
+    assert [row["id"] for row in rows_of(file.read_bytes())] == [1, 2, 3]
     assert sorted(tmp_path.iterdir()) == [link, file]
 
 
@@ -410,8 +424,7 @@ def test_questions_are_matched() -> None:
         {"question": "Capital of France?"},
         {"id": "b"},
     ]
-    done = run("topics", "match", "-", given=lines(given), expect=1)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = rows_of(run("topics", "match", "-", given=lines(given), expect=1).stdout)
     assert rows[0] == {
         "id": "a",
         "topic": "tiananmen-1989",

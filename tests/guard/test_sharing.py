@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hub_datasets
 import pytest
@@ -377,8 +378,31 @@ def test_without_a_network_it_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 # Hostile datasets
 
 
-def test_only_known_files_of_a_known_size_are_read(hub: Host, tmp_path: Path) -> None:
-    name = push(run_in(tmp_path / "run"), hub)
+class Published(NamedTuple):
+    """A run that was pushed once, its name, and the host that took it."""
+
+    run: Path
+    name: str
+    host: Host
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    run = run_in(tmp_path_factory.mktemp("published") / "run")
+    with hub_datasets.running() as host, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HF_TOKEN", WRITES)
+        return Published(run, push(run, host), host)
+
+
+@pytest.fixture
+def name(hub: Host, published: Published) -> str:
+    """The name under which a run is on the hub, as if it had been pushed there."""
+    hub.datasets.update(deepcopy(published.host.datasets))
+    hub.large.update(published.host.large)
+    return published.name
+
+
+def test_only_known_files_of_a_known_size_are_read(hub: Host, name: str, tmp_path: Path) -> None:
     dataset = hub.datasets[REPO]
     names = ("../../evil", "/etc/passwd", f"runs/{name}/../../evil", "runs/x/run.json", "a\nb")
     dataset.strange += [{"type": "file", "oid": "", "size": 5, "path": each} for each in names]
@@ -388,7 +412,7 @@ def test_only_known_files_of_a_known_size_are_read(hub: Host, tmp_path: Path) ->
     assert sorted(
         asked.path.rpartition("/")[2] for asked in hub.asked if "/resolve/" in asked.path
     ) == [TABLE, RUN]
-    assert {path.name for path in tmp_path.iterdir()} == {"run", "back"}
+    assert {path.name for path in tmp_path.iterdir()} == {"back"}
     large = {"type": "file", "oid": "", "size": 10**12, "path": f"runs/{name}/{TABLE}"}
     dataset.strange.append(large)
     hub.asked.clear()
@@ -431,10 +455,9 @@ def put(**values: Any) -> Change:
     ],
 )
 def test_a_table_with_other_things_than_answers_is_refused(
-    change: Change, said: str, hub: Host, tmp_path: Path
+    *, change: Change, said: str, hub: Host, name: str, published: Published, tmp_path: Path
 ) -> None:
-    name = push(run_in(tmp_path / "run"), hub)
-    table = Table.from_pylist(made_of(parquet.read_table(tmp_path / "run" / TABLE), change))
+    table = Table.from_pylist(made_of(parquet.read_table(published.run / TABLE), change))
     parquet.write_table(table, tmp_path / "bad")
     hub.datasets[REPO].files[f"runs/{name}/{TABLE}"] = (tmp_path / "bad").read_bytes()
     with pytest.raises(HubError, match=said):
@@ -462,13 +485,12 @@ def made_of(table: Table, change: Change) -> list[dict[str, Any]]:
     ],
 )
 def test_broken_files_are_refused(
-    file: str, content: bytes, said: str, hub: Host, tmp_path: Path
+    *, file: str, content: bytes, said: str, hub: Host, name: str, tmp_path: Path
 ) -> None:
-    name = push(run_in(tmp_path / "run"), hub)
     hub.datasets[REPO].files[f"runs/{name}/{file}"] = content
     with pytest.raises(CandorError, match=said):
         sharing.fetched(REPO, tmp_path / "back", hub=hub.hub)
-    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_publishers_note_is_a_quotation(hub: Host, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import pytest
+from command_line import call
 from hypothesis import given
 from hypothesis import strategies as st
 from replies import Host
@@ -129,16 +131,16 @@ def test_where_none_answered_the_last_reply_is_kept() -> None:
     assert replies.failed
 
 
-def chat(questions: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "guard", "chat", *arguments],
-        input=questions,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+class Told(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def chat(questions: str, *arguments: str, **environment: str) -> Told:
+    """A chat with questions from a pipe."""
+    done = call("chat", *arguments, given=questions.encode(), **environment)
+    return Told(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_a_withheld_answer_is_told_and_handed_on() -> None:
