@@ -144,6 +144,7 @@ def build(settings: Settings) -> FastAPI:
 def get_ready(guard: Guard) -> None:
     """What takes two seconds and no page needs: done when the page is up, before a question."""
     importlib.import_module(f"{PROVIDERS}.inference")
+    importlib.import_module(f"{PROVIDERS}.relay")
     guard.warm_up()
     if guard.models.tools.servers:
         importlib.import_module("mcp")

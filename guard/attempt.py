@@ -353,8 +353,10 @@ class Attempt:
 
     def look_if_due(self) -> Judged | None:
         """The verdict on what has come, where it is time for one."""
-        if self.query.topic is None or not self.schedule.due(self.said.text):
-            return None  # without a topic nothing can follow
+        if self.query.topic is None or self.said.finish_reason:
+            return None  # without a topic nothing can follow; at the end all is looked at
+        if not self.schedule.due(self.said.text):
+            return None
         return self.look(final=False)
 
     def stops(self, judged: Judged) -> bool:

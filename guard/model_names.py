@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 LONGEST = 200  # characters; the Hub takes 96 for each part
@@ -41,6 +42,7 @@ class Name(NamedTuple):
     owner: frozenset[str]
 
 
+@lru_cache(maxsize=4096)
 def named(id_: str) -> Name:
     """The parts of an id."""
     path, _, name = id_[:LONGEST].casefold().strip().rpartition("/")

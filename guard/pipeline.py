@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, closing, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from . import catalogue as catalogue_file
@@ -65,6 +65,7 @@ class Guard:
             ConfigError: one of them is wrong.
         """
         self.check("warm up", "warm up")
+        provenance.providers()
         for language in explain.languages():
             explain.sentences(language)
 
@@ -204,7 +205,7 @@ class Run:
         self.speaking = relaying or connecting
         self.patience = patience or Patience()
         self.attempts: list[Attempt] = []
-        self.waiting: list[ModelSpec] = []
+        self.first: ModelSpec | None = None
         self.blind = False  # whether some may not answer because they do not see
         self.numbers = itertools.count()
         self.began = time.monotonic()
@@ -212,8 +213,7 @@ class Run:
     async def events(self, first: ModelSpec) -> AsyncGenerator[Event, None]:
         """The events of all attempts. A successor is asked once, and never one without a right."""
         self.began = time.monotonic()
-        if self.query.mode in policy.NEED_SUCCESSORS:
-            self.waiting = self.successors(first)
+        self.first = first
         together = self.query.mode == "compare"
         lanes = self.side_by_side(first) if together else self.lane(self.next_attempt(first))
         async with aclosing(lanes) as events:
@@ -224,14 +224,17 @@ class Run:
                 async for event in events:
                     yield event
 
-    def successors(self, first: ModelSpec) -> list[ModelSpec]:
-        """Who may answer besides or instead of `first`, and can be reached.
+    @cached_property
+    def waiting(self) -> list[ModelSpec]:
+        """Who may answer besides or instead of the first, can be reached, and was not asked yet.
 
-        A question with pictures is for those that see.
+        A question with pictures is for those that see. Few questions need any.
         """
+        if self.first is None or self.query.mode not in policy.NEED_SUCCESSORS:
+            return []
         jurisdiction = self.query.jurisdiction
         chain = filter(self.reachable, self.models.chain(jurisdiction))
-        found = policy.successors(first, chain, jurisdiction)
+        found = policy.successors(self.first, chain, jurisdiction)
         seeing = [spec for spec in found if spec.images or not self.query.shows_images]
         self.blind = len(seeing) < len(found)
         return seeing

@@ -8,7 +8,7 @@ may say), and what became of it since its source was read.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -59,6 +59,7 @@ class Offering(Protocol):
     def snapshot(self) -> Snapshot: ...
 
 
+@lru_cache(maxsize=1024)
 def provider_of(host: str) -> Provider | None:
     """A provider by the name that a router gives it, or by the name of its server."""
     folded = host.casefold()

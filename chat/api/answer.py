@@ -63,10 +63,11 @@ class Account:
 
     def note(self) -> str:
         """The warning to put into the text; nothing where there is none, or no place for it."""
+        if self.asked.mode != "annotate" or not self.asked.plain:
+            return ""
         report = self.telling.report
         held = report.verdict
-        wanted = self.asked.mode == "annotate" and self.asked.plain
-        if not wanted or held is None or held.status != "withheld":
+        if held is None or held.status != "withheld":
             return ""
         return notes.warning(held, report.facts, self.asked.language)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -47,13 +48,20 @@ def build(api: Api) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        warm = asyncio.create_task(asyncio.to_thread(api.guard.warm_up))
+        warm = asyncio.create_task(asyncio.to_thread(get_ready, api.guard))
         yield
         await warm
         await close_sessions()
 
     routes = [Mount(PATH, api_app(api)), Route("/health", health)]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def get_ready(guard: Guard) -> None:
+    """What the first completion would wait for."""
+    if guard.connection.kind != "demo":
+        importlib.import_module("guard.providers.relay")
+    guard.warm_up()
 
 
 async def close_sessions() -> None:

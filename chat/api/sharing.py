@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -76,23 +76,29 @@ async def body_of(request: Request) -> dict[str, Any]:
     return told
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
     """What comes of `work`, which is cancelled as soon as the client leaves.
 
     Raises:
         ClientDisconnect: it has left.
     """
-    task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(gone(request))
+    task, left = asyncio.current_task(), False
+
+    def leave(ended: asyncio.Task[None]) -> None:
+        nonlocal left
+        left = task is not None and not ended.cancelled() and task.cancel()
+
+    leaving = asyncio.create_task(gone(request))
+    leaving.add_done_callback(leave)
     try:
-        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if left and task is not None and not task.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for one in (task, leaving):
-            one.cancel()
-        await asyncio.wait({task, leaving})
+        leaving.remove_done_callback(leave)
+        leaving.cancel()
 
 
 async def gone(request: Request) -> None:
