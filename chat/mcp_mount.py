@@ -1,7 +1,7 @@
 """The guard's MCP server within the app, at `/mcp`: streamable HTTP without sessions.
 
-`mcp` is imported with the first request that comes, in a thread: few deployments are ever asked.
-Not covered: who may call. Whoever mounts it where that costs money stands a check before it.
+It is imported and made with the first request that comes: few deployments are ever asked. Not
+covered: who may call. Whoever mounts it where that costs money puts a check before it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from guard.pipeline import Guard
 
-if TYPE_CHECKING:  # mcp takes a second or two to import
+if TYPE_CHECKING:  # mcp takes a second to import
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-
-    from guard.mcp_server import GuardServer
 
 PATH = "/mcp"
 FOR_CLIENTS = "this address is for MCP clients, which POST to it; docs/mcp.md tells how to add it"
@@ -69,22 +67,21 @@ class McpMount:
     async def _keep(self, sessions: asyncio.Future[StreamableHTTPSessionManager]) -> None:
         """Run the server in a task of its own: `mcp` wants it closed where it was opened."""
         try:
-            server = await asyncio.to_thread(self._made)
-            server.streamable_http_app(stateless_http=True)  # which is what makes the sessions
-            async with server.session_manager.run():
-                sessions.set_result(server.session_manager)
+            made = await asyncio.to_thread(self._made)
+            async with made.run():
+                sessions.set_result(made)
                 await self._leave.wait()
         except Exception as error:
             if sessions.done():
                 raise
             sessions.set_exception(error)
 
-    def _made(self) -> GuardServer:
-        from guard.mcp_server import server
+    def _made(self) -> StreamableHTTPSessionManager:
+        from guard.mcp_server import sessions
 
         if self._guard is None:
             raise RuntimeError("the MCP server is asked before the app has started")
-        return server(self._guard, asks=self.asks)
+        return sessions(self._guard, asks=self.asks)
 
 
 def refusal(scope: Scope) -> Response | None:

@@ -134,7 +134,7 @@ def finding(signal: Signal, reply: str, language: str) -> Finding:
     meanings = explain.sentences(language).reasons
     return Finding(
         signal=signal.name,
-        score=signal.score,
+        score=round(signal.score, 4),
         meaning=meanings.get(signal.reason, ""),
         quotes=tuple(
             Quote(start=start, end=end, model_wrote=one_line(reply[start:end], QUOTED))

@@ -1,6 +1,6 @@
 """The guard as an MCP server: four tools, over stdio or streamable HTTP.
 
-`python -m guard mcp` runs it, and the app mounts it. Import it late: `mcp` takes a second or two.
+`python -m guard mcp` runs it, and the app mounts it. Import it late: `mcp` takes a second.
 A tool's docstring is what a client's model reads of it. Who may call is not decided here: over HTTP
 whoever reaches the server may, so `ask_guarded`, which costs the operator money, can be left out.
 """
@@ -18,6 +18,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import BeforeValidator, Field, ValidationError
@@ -371,6 +372,17 @@ async def over_http(guard: Guard, host: str, port: int, names: Iterable[str] = (
             streamable_http_path=PATH,
             transport_security=security,
         )
+
+
+def sessions(guard: Guard, *, asks: bool) -> StreamableHTTPSessionManager:
+    """What answers requests within another app, which checks `Host` and `Origin` itself.
+
+    Each request stands alone, so that any of several processes can answer it. It must be `run()`.
+    """
+    made = server(guard, asks=asks)
+    checked_before = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    made.streamable_http_app(stateless_http=True, transport_security=checked_before)
+    return made.session_manager
 
 
 def anywhere(addresses: Iterable[str]) -> list[str]:
