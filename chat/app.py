@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from gradio.oauth import attach_oauth
+from starlette.routing import Route
 
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
@@ -118,7 +119,7 @@ def build(settings: Settings) -> FastAPI:
     for error in UNREACHABLE:
         app.add_exception_handler(error, unreachable)
     app.add_api_route("/health", health, include_in_schema=False)
-    app.add_route(MCP_PATH, mcp, include_in_schema=False)
+    app.routes.append(Route(MCP_PATH, mcp, include_in_schema=False))
     app.mount(BASE, Assets(), name="candor-static")
     app.mount(API, v1, name="api")
     if signs_in:

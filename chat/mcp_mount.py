@@ -38,7 +38,7 @@ class McpMount:
         self._guard: Guard | None = None
         self._leave = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
-        self._sessions: asyncio.Future[StreamableHTTPSessionManager] | None = None
+        self._sessions: asyncio.Future[StreamableHTTPSessionManager]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = refusal(scope)
@@ -52,14 +52,16 @@ class McpMount:
     async def serving(self, guard: Guard) -> AsyncIterator[None]:
         """Answer with this guard until the app goes down."""
         self._guard = guard
+        self._leave.clear()
         yield
         self._leave.set()
         if self._keeping:
             await asyncio.wait([self._keeping])
+            self._keeping = None
 
     async def _started(self) -> StreamableHTTPSessionManager:
         """The running server's sessions; the first request starts it."""
-        if self._keeping is None or self._sessions is None:
+        if self._keeping is None:
             self._sessions = asyncio.get_running_loop().create_future()
             self._keeping = asyncio.create_task(self._keep(self._sessions))
         return await asyncio.shield(self._sessions)

@@ -586,6 +586,7 @@ def mcp(
     request whose Host header is neither HOST nor the address is refused.
     """
     import asyncio
+    import signal
 
     from .pipeline import Guard
 
@@ -595,9 +596,11 @@ def mcp(
     from . import mcp_server
 
     if http:
+        mcp_server.refuse_taken(host, port)
         typer.echo(f"MCP at http://{mcp_server.bracketed(host)}:{port}{mcp_server.PATH}", err=True)
         asyncio.run(mcp_server.over_http(guard, host, port, name or ()))
     else:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing else ends a thread that reads stdin
         asyncio.run(mcp_server.over_stdio(guard))
 
 

@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from mcp import Client
 from served import LLAMA, QWEN, SOUP, TIANANMEN, Site, serving
+from starlette.routing import Route
 
 from chat.mcp_mount import PATH, McpMount
 from chat.security import BODY_LIMIT
@@ -55,7 +56,7 @@ def asking(shared_host: replies.Host) -> Iterator[str]:
             yield
 
     app = FastAPI(lifespan=lifespan)
-    app.add_route(PATH, mount)
+    app.routes.append(Route(PATH, mount))
     config = uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1)
     with replies.in_a_thread(uvicorn.Server(config)) as port:
         yield f"http://127.0.0.1:{port}{PATH}"
@@ -180,7 +181,7 @@ def test_a_client_of_an_older_protocol_that_hangs_up_ends_it_too(
 async def test_many_at_once_start_one_server(shared_host: replies.Host) -> None:
     mount = McpMount(asks=False)
     app = FastAPI()
-    app.add_route(PATH, mount)
+    app.routes.append(Route(PATH, mount))
     transport = httpx2.ASGITransport(app)
     guard = Guard(load_catalogue(), Connection(base_url=shared_host.base_url))
     async with (
@@ -198,12 +199,13 @@ def test_nothing_of_it_is_loaded_before_the_first_request() -> None:
 import asyncio, sys
 import httpx2
 from fastapi import FastAPI
+from starlette.routing import Route
 from chat.mcp_mount import PATH, McpMount
 from guard import Guard
 
 async def main():
     app, mount = FastAPI(), McpMount(asks=False)
-    app.add_route(PATH, mount)
+    app.routes.append(Route(PATH, mount))
     transport = httpx2.ASGITransport(app)
     async with mount.serving(Guard()), httpx2.AsyncClient(transport=transport) as http:
         print("mcp" in sys.modules, "guard.mcp_server" in sys.modules)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -168,6 +169,9 @@ async def test_a_reply_is_checked_and_its_telling_words_are_quoted(url: str) -> 
         chinese = await given(
             client, "check_reply", question=TIANANMEN, reply=REFUSAL, language="zh-Hans"
         )
+        left_out = await given(
+            client, "check_reply", question=SOUP, reply="Boil.", model=None, language=None
+        )
     assert (found["status"], found["conduct"], found["topic"]) == (
         *("withheld", "refused"),
         "tiananmen-1989",
@@ -181,6 +185,7 @@ async def test_a_reply_is_checked_and_its_telling_words_are_quoted(url: str) -> 
     scores = [finding["score"] for finding in found["findings"]]
     assert scores == sorted(scores, reverse=True)
     assert (clean["status"], clean["topic"], clean["aligned"]) == ("clean", None, None)
+    assert left_out["explanation"] == clean["explanation"]
     assert chinese["aligned"] is None
     assert "中国" in chinese["explanation"]
 
@@ -506,6 +511,22 @@ async def test_over_pipes_a_client_calls_cancels_and_goes_on(host: replies.Host)
     assert {asked.headers["authorization"] for asked in host.asked} == {f"Bearer {SECRET}"}
 
 
+@contextmanager
+def over_stdio() -> Iterator[subprocess.Popen[str]]:
+    """The server with nobody behind it, to be spoken to by hand."""
+    process = subprocess.Popen(
+        WITH_MCP,
+        env={**os.environ, "CANDOR_API_KEY": SECRET},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        yield process
+        process.kill()
+
+
 def lines(*messages: dict[str, Any] | str) -> str:
     """Messages as they go over a pipe."""
     written = (m if isinstance(m, str) else json.dumps({"jsonrpc": "2.0", **m}) for m in messages)
@@ -525,26 +546,17 @@ def test_nothing_but_the_protocol_is_written_to_stdout() -> None:
         {"id": 4, "method": "tools/call", "params": asking},
         {"id": 5, "method": "tools/list"},
     )
-    process = subprocess.Popen(
-        WITH_MCP,
-        env={**os.environ, "CANDOR_API_KEY": SECRET},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin
-    assert process.stdout
-    process.stdin.write(sent)
-    process.stdin.flush()
     answers: dict[Any, Any] = {}
-    for line in process.stdout:  # who waits for ever here has lost an answer
-        message = json.loads(line)
-        assert message["jsonrpc"] == "2.0"
-        answers[message.get("id")] = message
-        if {1, 3, 4, 5} <= {*answers}:
-            break
-    rest, told = process.communicate(timeout=60)
+    with over_stdio() as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(sent)
+        process.stdin.flush()
+        while not {1, 3, 4, 5} <= {*answers}:
+            message = json.loads(process.stdout.readline())  # an answer that is lost hangs here
+            assert message["jsonrpc"] == "2.0"
+            answers[message.get("id")] = message
+        rest, told = process.communicate(timeout=60)
     assert (rest, process.returncode) == ("", 0)
     assert answers[3]["result"]["structuredContent"]["status"] == "withheld"
     assert answers[4]["result"]["structuredContent"]["attempts"][0]["model"].startswith("demo/")
@@ -553,3 +565,30 @@ def test_nothing_but_the_protocol_is_written_to_stdout() -> None:
     assert "scripted personas answer" in told
     assert "Traceback" not in told
     assert SECRET not in told + json.dumps(answers)
+
+
+def test_ctrl_c_ends_it() -> None:
+    with over_stdio() as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(lines({"id": 1, "method": "initialize", "params": GREETING}))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == -signal.SIGINT
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1", "no-such-host.invalid"])
+def test_an_address_that_cannot_be_listened_at_is_refused(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [*WITH_MCP, "--http", "--host", host, "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert f"Error: cannot listen at {host}:{port}: " in done.stderr
+    assert "Traceback" not in done.stderr
