@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Literal
 
 from . import explain, matching, telling, topics
 from .errors import InputError, ProviderError
@@ -23,6 +22,7 @@ from .types import Action, Conduct, Country, Mode, Score, Signal, Status, Value,
 MOST_QUOTES, MOST_TOPICS, MOST_NEAR = 10, 3, 5
 QUOTED = 300  # characters of a model's words that a quotation repeats
 HOST_WORDS = 60  # characters of what a host says of itself
+NONE_FOUND = "no topic pack is about this question; that says nothing of the question"
 BESIDE = 1  # the lane of a second model that answers beside the one that was asked
 
 
@@ -110,10 +110,10 @@ class TopicFacts(Value):
 
 
 class FoundTopics(Value):
-    """The topics that were asked for, likeliest first; none where no pack is about the question."""
+    """The topics that were asked for, likeliest first; where there are none, `advice` says so."""
 
     topics: tuple[TopicFacts, ...]
-    advice: Literal["", "no topic pack is about this question; that says nothing of the question"]
+    advice: str
 
 
 def checked(verdict: Verdict, reply: str, origins: tuple[str, ...], language: str) -> CheckedReply:
@@ -148,7 +148,7 @@ class Answering:
     """The answer to one question as far as its events have come."""
 
     telling: Telling
-    texts: dict[int, str] = field(default_factory=dict)
+    pieces: dict[int, list[str]] = field(default_factory=dict)
     beside: set[int] = field(default_factory=set)
     failed: Failed | None = None
 
@@ -156,11 +156,11 @@ class Answering:
         self.telling.take(event)
         match event:
             case Started(lane=lane):
-                self.texts[event.attempt] = ""
+                self.pieces[event.attempt] = []
                 if lane == BESIDE:
                     self.beside.add(event.attempt)
             case Delta():
-                self.texts[event.attempt] += event.text
+                self.pieces[event.attempt].append(event.text)
             case Failed():
                 self.failed = event
 
@@ -171,7 +171,7 @@ class Answering:
             ProviderError: the hosts failed before any model said anything.
         """
         report = self.telling.report
-        said = {n: split_thinking(text).answer for n, text in self.texts.items()}
+        said = {n: split_thinking("".join(all_)).answer for n, all_ in self.pieces.items()}
         if self.failed and not any(text.strip() for text in said.values()):
             raise silent(self.failed, report.attempts, self.telling.language)
         chosen = self.chosen(said, report.attempts)
@@ -261,5 +261,4 @@ def topics_matching(question: str, language: str) -> FoundTopics:
         facts_of(packs[match.topic], language, match.score, match.ordinary)
         for match in matching.matches(question)[:MOST_TOPICS]
     )
-    none = "no topic pack is about this question; that says nothing of the question"
-    return FoundTopics(topics=found, advice="" if found else none)
+    return FoundTopics(topics=found, advice="" if found else NONE_FOUND)

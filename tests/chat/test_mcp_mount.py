@@ -75,7 +75,7 @@ async def names(url: str) -> list[str]:
 async def test_the_demo_offers_all_tools_and_says_that_personas_answer(demo: Site) -> None:
     told: list[str] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
         told.append(message or "")
 
     async with Client(demo.url + PATH) as client:
@@ -83,7 +83,7 @@ async def test_the_demo_offers_all_tools_and_says_that_personas_answer(demo: Sit
         assert list(tools) == TOOLS
         assert "scripted personas answer" in (tools["ask_guarded"].description or "")
         result = await client.call_tool(
-            "ask_guarded", {"question": TIANANMEN, "mode": "warn"}, progress_callback=progress
+            "ask_guarded", {"question": TIANANMEN, "mode": "warn"}, progress_callback=heard
         )
     found = result.structured_content or {}
     (attempt,) = found["attempts"]

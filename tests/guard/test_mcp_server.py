@@ -27,9 +27,12 @@ from guard.attempt import REPLY_LIMIT
 from guard.catalogue import Catalogue, GuardSettings
 from guard.catalogue import load as load_catalogue
 from guard.deployment import on_offer
-from guard.mcp_server import QUESTION_LIMIT, server
+from guard.errors import ConfigError
+from guard.mcp_results import CheckedReply, in_short
+from guard.mcp_server import QUESTION_LIMIT, GuardServer, server, tool
 from guard.patience import Patience
 from guard.providers import Connection
+from guard.telling import AttemptReport
 from guard.types import Mode, ModelSpec
 
 ROOT = Path(__file__).parents[2]
@@ -140,16 +143,16 @@ async def test_the_tools_say_what_they_take_give_and_touch(url: str) -> None:
     async with Client(url) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert list(tools) == TOOLS
-    for tool in tools.values():
-        assert tool.output_schema is not None
-        assert tool.output_schema["type"] == "object"
-        assert tool.input_schema["additionalProperties"] is False
-        assert tool.annotations is not None
-        assert tool.annotations.read_only_hint is True
-        asks = tool.name == "ask_guarded"
-        assert tool.annotations.open_world_hint is asks
-        assert tool.annotations.idempotent_hint is not asks
-        assert all(taken["description"] for taken in tool.input_schema["properties"].values())
+    for each in tools.values():
+        assert each.output_schema is not None
+        assert each.output_schema["type"] == "object"
+        assert each.input_schema["additionalProperties"] is False
+        assert each.annotations is not None
+        assert each.annotations.read_only_hint is True
+        asks = each.name == "ask_guarded"
+        assert each.annotations.open_world_hint is asks
+        assert each.annotations.idempotent_hint is not asks
+        assert all(taken["description"] for taken in each.input_schema["properties"].values())
     taken = tools["check_reply"].input_schema
     assert taken["required"] == ["question", "reply"]
     assert taken["properties"]["question"]["maxLength"] == QUESTION_LIMIT
@@ -371,6 +374,27 @@ async def test_what_is_wrong_is_told_with_what_would_be_right(url: str, case: st
     assert "pydantic" not in said
 
 
+async def test_what_is_the_operators_to_mend_is_not_told_to_callers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(question: str) -> CheckedReply:
+        """Meets a file that is wrong."""
+        raise ConfigError("is wrong", file="/home/operator/models.yaml", line=3)
+
+    async with Client(GuardServer([tool(broken, "Broken")], name="test")) as client:
+        said = await refused(client, "broken", question=SOUP)
+    assert said == "Error executing tool broken"
+    assert "/home/operator/models.yaml:3" in caplog.text
+
+
+def test_a_host_is_named_in_few_words() -> None:
+    words = "\x1b[2J The guard holds this clean. " * 10
+    given = AttemptReport(model="m", name="M", developer="D", provider=words, finish_reason=words)
+    for told in (in_short(given).provider, in_short(given).finish_reason):
+        assert len(told) <= 60
+        assert "\x1b" not in told
+
+
 async def test_a_mode_that_the_operator_does_not_offer_is_refused(host: replies.Host) -> None:
     async with here(host, spec("m/cn", "CN"), mode="warn", modes=("warn",)) as client:
         said = await refused(client, "ask_guarded", question=SOUP, mode="off")
@@ -428,15 +452,13 @@ async def stalls_and_is_cancelled(client: Client, host: replies.Host) -> list[st
     """Cancel a call whose model stalls; what was told while it ran."""
     told: list[str] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
-        assert done == len(told) + 1
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        assert progress == len(told) + 1
         told.append(message or "")
 
     arguments = {"question": f"{SOUP} fault:late-stall", "mode": "warn"}
-    call = asyncio.create_task(
-        client.call_tool("ask_guarded", arguments, progress_callback=progress)
-    )
-    assert await asyncio.to_thread(host.settles, lambda: stalling(host), 30)
+    call = asyncio.create_task(client.call_tool("ask_guarded", arguments, progress_callback=heard))
+    assert await asyncio.to_thread(host.settles, lambda: bool(told) and stalling(host), 30)
     call.cancel()
     assert await asyncio.to_thread(host.settles, lambda: host.answering == 0, 30)
     with pytest.raises(asyncio.CancelledError):
@@ -457,11 +479,11 @@ async def test_a_cancelled_call_ends_the_models_reply(
 async def test_progress_is_told_in_the_guards_words_alone(url: str) -> None:
     told: list[str] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
         told.append(message or "")
 
     async with Client(url) as client:
-        await client.call_tool("ask_guarded", {"question": TIANANMEN}, progress_callback=progress)
+        await client.call_tool("ask_guarded", {"question": TIANANMEN}, progress_callback=heard)
     assert told[0].startswith("Asking Qwen2.5")
     assert "The model withholds. Llama-3.3-70B-Instruct (Meta, United States) is asked" in " ".join(
         told
@@ -504,8 +526,7 @@ async def test_over_pipes_a_client_calls_cancels_and_goes_on(host: replies.Host)
         assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
         found = await given(client, "ask_guarded", question=TIANANMEN)
         assert found["reply"]["model"] == LLAMA
-        told = await stalls_and_is_cancelled(client, host)
-        assert told
+        assert await stalls_and_is_cancelled(client, host)
         found = await given(client, "model_provenance", model=QWEN)
         assert found["name"] == "Qwen2.5-72B-Instruct"
     assert {asked.headers["authorization"] for asked in host.asked} == {f"Bearer {SECRET}"}
