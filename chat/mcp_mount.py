@@ -53,11 +53,13 @@ class McpMount:
         """Answer with this guard until the app goes down."""
         self._guard = guard
         self._leave.clear()
-        yield
-        self._leave.set()
-        if self._keeping:
-            await asyncio.wait([self._keeping])
-            self._keeping = None
+        try:
+            yield
+        finally:
+            self._leave.set()
+            if self._keeping:
+                await asyncio.wait([self._keeping])
+                self._keeping = None
 
     async def _started(self) -> StreamableHTTPSessionManager:
         """The running server's sessions; the first request starts it."""
