@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from gradio.oauth import attach_oauth
+from starlette.routing import Route
 
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
@@ -34,12 +35,15 @@ from . import (
     travel,
     voting,
 )
+from .api.access import Keyed
 from .api.app import PATH as API
 from .api.app import api_app
 from .api.serve import api_of, close_sessions
 from .assets import BASE, STATIC, Assets
 from .imports.files import IMPORT_LIMIT
 from .keys import Keys
+from .mcp_mount import PATH as MCP_PATH
+from .mcp_mount import McpMount
 from .memory import Full
 from .pages import audit as audit_page
 from .pages import models as models_page
@@ -85,6 +89,7 @@ def build(settings: Settings) -> FastAPI:
     audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
     v1, given = api_app(), settings.api_keys.get_secret_value()
+    asking, mcp = McpMount(asks=True), McpMount(asks=False)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -93,7 +98,8 @@ def build(settings: Settings) -> FastAPI:
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         swept = asyncio.create_task(sweeping(store))
-        yield
+        async with mcp.serving(chat.visitors), asking.serving(chat.visitors):
+            yield
         swept.cancel()
         await asyncio.wait([swept])
         await ready
@@ -114,6 +120,8 @@ def build(settings: Settings) -> FastAPI:
     for error in UNREACHABLE:
         app.add_exception_handler(error, unreachable)
     app.add_api_route("/health", health, include_in_schema=False)
+    keyed = Keyed(asking, mcp, lambda: v1.state.api.access)
+    app.routes.append(Route(MCP_PATH, keyed, include_in_schema=False))
     app.mount(BASE, Assets(), name="candor-static")
     app.mount(API, v1, name="api")
     if signs_in:

@@ -17,8 +17,8 @@ from guard.audit.record import Measured, Summary
 from guard.catalogue import Catalogue
 from guard.developers import Developer, developer_of
 from guard.licences import Licence
-from guard.provenance import provider_of
-from guard.snapshot import HubModel, Lineage, Offer
+from guard.provenance import Serving, serving
+from guard.snapshot import HubModel, Lineage
 from guard.types import Country, ModelSpec, Value
 
 Size = Literal["small", "medium", "large", "not stated"]
@@ -43,14 +43,6 @@ class Part(Value):
     kind: Literal["default", "fallback", "judge"]
     place: int | None = None
     jurisdiction: Country | None = None
-
-
-class Serving(Value):
-    """Who serves a model: `name` and `origin` (its seat) where the provider is known to us."""
-
-    offer: Offer
-    name: str | None = None
-    origin: Country | None = None
 
 
 class ModelProvenance(Value):
@@ -116,7 +108,7 @@ def of_model(spec: ModelSpec, catalogue: Catalogue, audit: Measured | None) -> M
         permission=permission(licence),
         size=size(hub.parameters if hub else None),
         open_data="yes" if hub and hub.datasets else "not stated",
-        providers=tuple(serving(offer) for offer in hub.offers) if hub else (),
+        providers=tuple(map(serving, hub.offers)) if hub else (),
         audit=audit,
     )
 
@@ -132,12 +124,6 @@ def parts(model: str, catalogue: Catalogue) -> Iterator[Part]:
             yield Part(kind="fallback", place=chain.index(model) + 1, jurisdiction=country)
     if model in settings.second_opinion.judges:
         yield Part(kind="judge")
-
-
-def serving(offer: Offer) -> Serving:
-    known = provider_of(offer.provider)
-    name, origin = (known.name, known.origin) if known else (None, None)
-    return Serving(offer=offer, name=name, origin=origin)
 
 
 def size(parameters: int | None) -> Size:

@@ -567,6 +567,43 @@ def train(
     typer.echo(json.dumps(report._asdict(), indent=2))
 
 
+@app.command()
+def mcp(
+    http: Annotated[
+        bool, typer.Option("--http", help="Streamable HTTP at /mcp, in place of stdio.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --http: the address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="With --http: the port.")] = 8765,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="With --http: another name that it is reached by."),
+    ] = None,
+) -> None:
+    """Serve the guard to MCP clients: check_reply, ask_guarded, model_provenance, topic_facts.
+
+    A client starts this itself and speaks to it over stdin and stdout. With --http it serves many,
+    without a key: elsewhere than at a loopback address ask_guarded is therefore left out, and a
+    request whose Host header is neither HOST nor the address is refused.
+    """
+    import asyncio
+    import signal
+
+    from .pipeline import Guard
+
+    guard = Guard(*on_offer())
+    if guard.connection.kind == "demo":
+        typer.echo(f"No host is connected, so scripted personas answer; {CONNECT}.", err=True)
+    from . import mcp_server
+
+    if http:
+        mcp_server.refuse_taken(host, port)
+        typer.echo(f"MCP at http://{mcp_server.bracketed(host)}:{port}{mcp_server.PATH}", err=True)
+        asyncio.run(mcp_server.over_http(guard, host, port, name or ()))
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing else ends a thread that reads stdin
+        asyncio.run(mcp_server.over_stdio(guard))
+
+
 @app.command(hidden=True)
 def docs() -> None:
     """Print this help of all commands as Markdown."""
@@ -612,12 +649,6 @@ def checked_language(language: str) -> None:
     Raises:
         InputError: no such language is known.
     """
-    from babel import Locale, UnknownLocaleError
-
     from . import explain
 
-    try:
-        Locale.parse(language, sep="-")
-    except (ValueError, UnknownLocaleError) as error:
-        known = ", ".join(explain.languages())
-        raise InputError(f"no language {language!r} is known; {known} are") from error
+    explain.refuse_unknown(language)

@@ -13,6 +13,7 @@ from babel.core import get_global
 from babel.numbers import format_decimal
 
 from . import topics, yaml_file
+from .errors import InputError
 from .provenance import is_of
 from .types import ByLanguage, Conduct, ControlReply, Opinion, Value, Verdict
 
@@ -102,6 +103,19 @@ def locale_of(language: str) -> Locale:
         return Locale.parse(language, sep="-")
     except (UnknownLocaleError, ValueError):
         return Locale.parse(FALLBACK)
+
+
+def refuse_unknown(language: str) -> None:
+    """Refuse what is no language before any work is done.
+
+    Raises:
+        InputError: no such language is known.
+    """
+    try:
+        Locale.parse(language, sep="-")
+    except (ValueError, UnknownLocaleError) as error:
+        known = ", ".join(languages())
+        raise InputError(f"no language {language!r} is known; {known} are") from error
 
 
 def language_name(language: str) -> str:

@@ -15,7 +15,7 @@ from typing import Protocol
 from . import snapshot
 from .developers import Developer, Organisation, developers
 from .model_names import named, same_model
-from .snapshot import Snapshot
+from .snapshot import Offer, Snapshot
 from .types import Country, ModelSpec, Value
 from .yaml_file import load as load_yaml
 
@@ -44,6 +44,14 @@ class Served(Value):
     model: str | None = None
 
 
+class Serving(Value):
+    """Who serves a model: `name` and `origin` (its seat) where the provider is known to us."""
+
+    offer: Offer
+    name: str | None = None
+    origin: Country | None = None
+
+
 @cache
 def providers() -> dict[str, Provider]:
     return load_yaml(DATA / "providers.yaml", Providers).providers
@@ -67,6 +75,12 @@ def provider_of(host: str) -> Provider | None:
     domains = {".".join(parts[n:]) for n in range(len(parts))}
     by_domain = (known for known in providers().values() if domains & set(known.domains))
     return providers().get(folded) or next(by_domain, None)
+
+
+def serving(offer: Offer) -> Serving:
+    known = provider_of(offer.provider)
+    name, origin = (known.name, known.origin) if known else (None, None)
+    return Serving(offer=offer, name=name, origin=origin)
 
 
 def origins(model: str, catalogue: Offering | None = None) -> tuple[str, ...]:

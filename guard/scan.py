@@ -208,9 +208,13 @@ def complaint(error: ErrorDetails) -> str:
     """One error of pydantic's in our words."""
     field = error["loc"][0]
     given = JSON_NAMES.get(type(error["input"]), "something else")
+    bounds = error.get("ctx", {})
     by_type = {
         "missing": "is missing",
         "string_type": f"must be text, not {given}",
+        "string_too_long": f"must be no longer than {bounds.get('max_length')} characters",
+        "string_too_short": "must not be empty",
+        "literal_error": f"must be {bounds.get('expected')}",
     }
     otherwise = error["msg"].removeprefix("Value error, ")
     return f"the field {field!r} {by_type.get(error['type'], otherwise)}"

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import ApiError
 
@@ -132,6 +134,30 @@ class Access:
                     f"this key may send {quota}; the next is taken in {seconds} s",
                     headers={"retry-after": str(seconds)},
                 )
+
+
+class Keyed:
+    """An ASGI app for those who have a key, and another for those who send none.
+
+    `access` is known once the app has started.
+    """
+
+    def __init__(self, app: ASGIApp, otherwise: ASGIApp, access: Callable[[], Access]) -> None:
+        self.app, self.otherwise, self.access = app, otherwise, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        access, sent = self.access(), Headers(scope=scope).get("authorization", "")
+        if not sent and not access.open:
+            await self.otherwise(scope, receive, send)
+            return
+        try:
+            caller = await access.caller(sent)
+            if caller.token:
+                raise refused(caller.token)  # it could pay, but nobody here would know it
+        except ApiError as error:
+            await error.response(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def refused(word: str) -> ApiError:

@@ -23,9 +23,18 @@ REFUSED = (
 )
 COMMANDS = (
     *("chat", "check", "scan", "train", "topics", "topics show", "topics match"),
-    *("models", "models refresh", "models add"),
+    *("models", "models refresh", "models add", "mcp"),
 )
-HEAVY = {"gradio", "sqlalchemy", "chat", "langchain_core", "huggingface_hub", "rich", "numpy"}
+HEAVY = {
+    "gradio",
+    "sqlalchemy",
+    "chat",
+    "langchain_core",
+    "huggingface_hub",
+    "rich",
+    "numpy",
+    "mcp",
+}
 
 
 class Told(NamedTuple):
