@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -50,6 +50,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
+    joinedload,
     mapped_column,
     relationship,
     selectinload,
@@ -97,6 +98,49 @@ def now() -> datetime:
 
 def new_id() -> str:
     return uuid.uuid4().hex
+
+
+class Standing(Protocol):
+    """A turn, as far as it says which one it follows."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def parent_id(self) -> str | None: ...
+
+
+class Spoken(Protocol):
+    """A reply that holds words, as far as it tells whether to go on with it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def lane(self) -> int: ...
+    @property
+    def status(self) -> str | None: ...
+
+
+T = TypeVar("T", bound=Standing)
+S = TypeVar("S", bound=Spoken)
+
+
+def upwards(turns: Iterable[T], turn_id: str | None) -> list[T]:
+    """The turn of that id and those that it follows, up to the first."""
+    by_id = {turn.id: turn for turn in turns}
+    found: list[T] = []
+    turn = by_id.get(turn_id or "")
+    while turn is not None:
+        found.append(turn)
+        turn = by_id.get(turn.parent_id or "")
+    return found
+
+
+def answer_among(said: Sequence[S], chosen: str | None) -> S | None:
+    """Which of the replies that hold words the conversation goes on with; see `Turn.answer`."""
+    of_the_reader = [reply for reply in said if reply.id == chosen]
+    answers = [reply for reply in said if reply.status != "withheld"]
+    in_first_lane = [reply for reply in answers if reply.lane == 0]
+    return next(reversed(of_the_reader or in_first_lane or answers or said), None)
 
 
 class Place(NamedTuple):
@@ -147,22 +191,12 @@ class Conversation(Base):
 
     def upwards(self, turn_id: str | None) -> list[Turn]:
         """A turn and those that it follows, up to the first."""
-        by_id = {turn.id: turn for turn in self.turns}
-        found: list[Turn] = []
-        turn = by_id.get(turn_id or "")
-        while turn is not None:
-            found.append(turn)
-            turn = by_id.get(turn.parent_id or "")
-        return found
+        return upwards(self.turns, turn_id)
 
     def attached(self, turn: Turn) -> list[Attachment]:
         """The files of a turn, in the order in which they were chosen."""
         by_id = {one.id: one for one in self.attachments} if turn.files else {}
         return [by_id[id_] for id_ in turn.files or () if id_ in by_id]
-
-    def siblings(self, turn: Turn) -> list[Turn]:
-        """The turns that stand in the same place, oldest first."""
-        return [other for other in self.turns if other.place == turn.place]
 
     def newest_leaf(self, turn: Turn) -> Turn:
         """The last turn below the run of `turn` that is shown, by the newest child each time."""
@@ -242,11 +276,7 @@ class Turn(Base):
         The one that the reader chose; else the last that answers, of two side by side that of the
         model that was picked; else the last.
         """
-        said = self.said()
-        chosen = [reply for reply in said if reply.id == self.chosen]
-        answers = [reply for reply in said if reply.status != "withheld"]
-        in_first_lane = [reply for reply in answers if reply.lane == 0]
-        return next(reversed(chosen or in_first_lane or answers or said), None)
+        return answer_among(self.said(), self.chosen)
 
 
 class Reply(Base):
@@ -570,17 +600,8 @@ class Store:
         Raises:
             NotFound: there is none, or it is not the owner's.
         """
-        query = (
-            select(Turn)
-            .join(Conversation, Conversation.id == Turn.conversation_id)
-            .where(Turn.id == turn_id, *there(owner, conversation_id))
-            .options(selectinload(Turn.replies))
-        )
         async with self.session() as session:
-            found = await session.scalar(query)
-        if found is None:
-            raise NotFound(turn_id)
-        return found
+            return await turn_in(session, owner, conversation_id, Turn.id == turn_id)
 
     async def start(
         self, owner: str, question: str, model: str, mode: str, tools: Sequence[str] = ()
@@ -624,7 +645,7 @@ class Store:
                 turn.parent_run, heading.leaf_id = await session.scalar(shown), turn.id
                 session.add(turn)
             else:  # somewhere above: what is shown of the turns on the way may change
-                conversation = await load(session, owner, conversation_id)
+                conversation = await tree(session, owner, conversation_id)
                 if parent_id and parent_run is None:
                     turn.parent_run = turn_of(conversation, parent_id).shown_run
                 conversation.turns.append(turn)
@@ -768,7 +789,7 @@ class Store:
         share = Share(owner=owner, conversation_id=conversation_id, snapshot=snapshot)
         of_it = Share.conversation_id == conversation_id
         async with self.writing() as session:
-            await load(session, owner, conversation_id)
+            await headed(session, owner, conversation_id)
             number = await session.scalar(select(func.count()).select_from(Share).where(of_it))
             if (number or 0) >= MOST_SHARES:
                 raise TooMany(conversation_id)
@@ -820,16 +841,17 @@ class Store:
     ) -> None:
         """Show a turn, or another run of it, with the newest of what follows."""
         async with self.writing() as session:
-            conversation = await load(session, owner, conversation_id)
+            conversation = await tree(session, owner, conversation_id)
             turn = turn_of(conversation, turn_id)
             if run is not None:
-                turn.shown_run = max(0, min(run, turn.runs - 1))
+                newest = select(func.max(Reply.run)).where(Reply.turn_id == turn_id)
+                turn.shown_run = max(0, min(run, await session.scalar(newest) or 0))
             conversation.show(conversation.newest_leaf(turn))
 
     async def end_at(self, owner: str, conversation_id: str, turn_id: str) -> None:
         """Let the path end with a turn; what follows it stays, to page back to."""
         async with self.writing() as session:
-            conversation = await load(session, owner, conversation_id)
+            conversation = await tree(session, owner, conversation_id)
             conversation.show(turn_of(conversation, turn_id))
 
     async def choose(self, owner: str, conversation_id: str, turn_id: str, reply_id: str) -> None:
@@ -839,7 +861,7 @@ class Store:
             NotFound: the run has no such reply, or it says nothing.
         """
         async with self.writing() as session:
-            turn = turn_of(await load(session, owner, conversation_id), turn_id)
+            turn = await turn_in(session, owner, conversation_id, Turn.id == turn_id)
             if reply_id not in {reply.id for reply in turn.said()}:
                 raise NotFound(reply_id)
             turn.chosen = reply_id
@@ -853,7 +875,7 @@ class Store:
             NotFound: the turn shows another run, or no two replies side by side.
         """
         async with self.writing() as session:
-            turn = turn_of(await load(session, owner, conversation_id), turn_id)
+            turn = await turn_in(session, owner, conversation_id, Turn.id == turn_id)
             if turn.shown_run != run or turn.beside() is None:
                 raise NotFound(turn_id)
             others = {key: kept for key, kept in (turn.votes or {}).items() if key != str(run)}
@@ -915,7 +937,10 @@ class Store:
     async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
         """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
         async with self.writing() as session:
-            reply_of(await load(session, owner, conversation_id), reply_id)
+            turns = select(Turn.id).join(Turn.conversation).where(*there(owner, conversation_id))
+            which = Reply.id == reply_id, Reply.turn_id.in_(turns)
+            if await session.scalar(select(Reply.id).where(*which)) is None:
+                raise NotFound(reply_id)
             if values:
                 await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
 
@@ -952,6 +977,36 @@ def there(owner: str, id_: str) -> tuple[ColumnElement[bool], ...]:
 async def headed(session: AsyncSession, owner: str, id_: str) -> Conversation:
     """The conversation without its turns."""
     found = await session.scalar(select(Conversation).where(*there(owner, id_)))
+    if found is None:
+        raise NotFound(id_)
+    return found
+
+
+async def turn_in(
+    session: AsyncSession, owner: str, conversation_id: str, which: ColumnElement[bool]
+) -> Turn:
+    """The turn of the owner's conversation for which `which` holds, with its replies."""
+    query = (
+        select(Turn)
+        .join(Conversation, Conversation.id == Turn.conversation_id)
+        .where(which, *there(owner, conversation_id))
+        .options(joinedload(Turn.replies))
+    )
+    found = (await session.scalars(query)).unique().one_or_none()
+    if found is None:
+        raise NotFound(conversation_id)
+    return found
+
+
+async def tree(session: AsyncSession, owner: str, id_: str) -> Conversation:
+    """The conversation with its turns as far as they say where they stand, without any words."""
+    stands = (Turn.conversation_id, Turn.parent_id, Turn.parent_run, Turn.shown_run)
+    query = (
+        select(Conversation)
+        .where(*there(owner, id_))
+        .options(selectinload(Conversation.turns).load_only(*stands, Turn.created_at))
+    )
+    found = (await session.scalars(query)).one_or_none()
     if found is None:
         raise NotFound(id_)
     return found
