@@ -86,14 +86,14 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     await files.refuse(attached, id_, who, chat, spec)
     if id_ is None:
         title = view.say.temporary if body.temporary else question
-        id_ = (await chat.store.start(who.owner, title, spec.id, body.mode, chosen)).id
-        turn_id = await chat.store.add_turn(who.owner, id_, question, None, attached)
-        return await run(chat, who, id_, turn_id, spec)  # nobody else knows of it yet
+        first = Turn(question=question, files=attached)
+        begun = await chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
+        return await run(chat, who, begun.id, first.id, spec)  # nobody else knows of it yet
     async with chat.live.alone(id_):
         last = (await chat.store.heading(who.owner, id_)).leaf_id
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
-        await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode, tools=chosen)
-        turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached)
+        values: dict[str, Any] = {"model": spec.id, "mode": body.mode, "tools": chosen}
+        turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
         return await run(chat, who, id_, turn_id, spec)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from .store import (
     Attachment,
@@ -103,10 +103,11 @@ async def replied(store: Store, owner: str, conversation_id: str, reply_id: str)
 async def read(
     store: Store, owner: str, conversation_id: str, which: ColumnElement[bool]
 ) -> InPlace:
-    async with store.session() as session:
-        conversation = await headed(session, owner, conversation_id)
-        turn = await turn_in(session, owner, conversation_id, which)
-        around = await standing(session, conversation_id)
+
+    def work(session: Session) -> InPlace:
+        conversation = headed(session, owner, conversation_id)
+        turn = turn_in(session, owner, conversation_id, which)
+        around = standing(session, conversation_id)
         above = [each.id for each in upwards(around, turn.parent_id)]
         return InPlace(
             conversation,
@@ -115,33 +116,35 @@ async def read(
             siblings=[
                 each.id for each in around if (each.parent_id, each.parent_run) == turn.place
             ],
-            files=await files_of(session, turn),
-            served=await served_before(session, turn, above),
+            files=files_of(session, turn),
+            served=served_before(session, turn, above),
         )
 
+    return await store.read(work)
 
-async def standing(session: AsyncSession, conversation_id: str) -> list[Any]:
+
+def standing(session: Session, conversation_id: str) -> list[Any]:
     """Where all turns of a conversation stand, oldest first."""
     query = (
         select(Turn.id, Turn.parent_id, Turn.parent_run)
         .where(Turn.conversation_id == conversation_id)
         .order_by(Turn.created_at)
     )
-    return [*await session.execute(query)]
+    return [*session.execute(query)]
 
 
-async def files_of(session: AsyncSession, turn: Turn) -> list[Attachment]:
+def files_of(session: Session, turn: Turn) -> list[Attachment]:
     """The files of a turn, in the order in which they were chosen."""
     if not turn.files:
         return []
     query = select(Attachment).where(
         Attachment.id.in_(turn.files), Attachment.conversation_id == turn.conversation_id
     )
-    by_id = {file.id: file for file in await session.scalars(query)}
+    by_id = {file.id: file for file in session.scalars(query)}
     return [by_id[id_] for id_ in turn.files if id_ in by_id]
 
 
-async def served_before(session: AsyncSession, turn: Turn, above: list[str]) -> dict[str, str]:
+def served_before(session: Session, turn: Turn, above: list[str]) -> dict[str, str]:
     """Who served the models of a turn's replies last, in the turns `above`, nearest first."""
     models = {each.model["id"] for each in turn.shown() if each.served}
     if not models or not above:
@@ -159,7 +162,7 @@ async def served_before(session: AsyncSession, turn: Turn, above: list[str]) -> 
         .order_by(Reply.step)
     )
     found: dict[str, dict[str, str]] = {}
-    for turn_id, model_id, name in await session.execute(query):
+    for turn_id, model_id, name in session.execute(query):
         found.setdefault(turn_id, {})[model_id] = name
     served: dict[str, str] = {}
     for id_ in reversed(above):

@@ -32,7 +32,7 @@ from . import render, shaping, sidebar, texts, tools
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
 from .in_place import InPlace, in_place, replied
-from .live import LiveReplies
+from .live import Live, LiveReplies
 from .memory import MemoryStore
 from .personal import conversations_of, options_of
 from .store import (
@@ -41,6 +41,7 @@ from .store import (
     NotFound,
     Preferences,
     Store,
+    Turn,
     now,
     storable,
 )
@@ -258,24 +259,32 @@ async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
 
     A title that is still being asked for comes last.
     """
-    await chat.store.heading(who.owner, id_)  # before the response begins
+    live = chat.live.get(id_)
+    if live is not None:  # before the response begins: whether it is the reader's
+        told = telling(chat, who, live, await chat.store.turn(who.owner, id_, live.turn_id))
+    else:
+        leaf = (await chat.store.heading(who.owner, id_)).leaf_id
+        told = ending(chat, who, id_, leaf)
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # proxies hold nothing back
-    told = telling(chat, who, id_)
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 
-async def telling(chat: Chat, who: Reader, id_: str) -> AsyncIterator[bytes]:
-    """The events of `events`, as they go over the wire."""
-    view = chat.view(who)
-    live = chat.live.get(id_)
-    if live is not None:
-        turn = await chat.store.turn(who.owner, id_, live.turn_id)
-        async for message in watch(live, Watcher(turn, view, max(turn.runs, live.run + 1))):
-            yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
-    ended = live.turn_id if live else (await chat.store.heading(who.owner, id_)).leaf_id
-    if ended is None or (live and not live.kept):  # what the page shows is all there is of it
+async def telling(chat: Chat, who: Reader, live: Live, turn: Turn) -> AsyncIterator[bytes]:
+    """The events of a running turn and of its end, as they go over the wire."""
+    watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
+    async for message in watch(live, watcher):
+        yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
+    # of what could not be stored, what the page shows is all there is
+    async for told in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
+        yield told
+
+
+async def ending(chat: Chat, who: Reader, id_: str, ended: str | None) -> AsyncIterator[bytes]:
+    """The turn as it has ended, and a title that comes after it; None: there is none to show."""
+    if ended is None:
         yield event("end", {"turn": None, "html": "", "entry": None})
         return
+    view = chat.view(who)
     titling = chat.titles.coming(id_)  # before the title is read, which may come just then
     place = await in_place(chat.store, who.owner, id_, ended)
     last = {

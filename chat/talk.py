@@ -12,8 +12,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from sqlalchemy import CTE, literal, select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from .store import Attachment, NotFound, Reply, Store, Turn, answer_among, headed
 
@@ -44,14 +43,17 @@ async def talk(store: Store, owner: str, conversation_id: str, turn_id: str) -> 
         .outerjoin(Reply, (Reply.turn_id == Turn.id) & (Reply.run == Turn.shown_run))
         .order_by(way.c.above.desc(), Reply.step)
     )
-    async with store.session() as session:
-        await headed(session, owner, conversation_id)
-        rows = (await session.execute(query)).all()
+
+    def work(session: Session) -> list[Asked]:
+        headed(session, owner, conversation_id)
+        rows = session.execute(query).all()
         if not rows:
             raise NotFound(turn_id)
         any_files = any(row.files for row in rows)
-        files = await files_by_id(session, conversation_id) if any_files else {}
-    return [asked([*of_it], files) for _, of_it in groupby(rows, lambda row: row.turn_id)]
+        files = files_by_id(session, conversation_id) if any_files else {}
+        return [asked([*of_it], files) for _, of_it in groupby(rows, lambda row: row.turn_id)]
+
+    return await store.read(work)
 
 
 def way_to(conversation_id: str, turn_id: str) -> CTE:
@@ -69,9 +71,9 @@ def way_to(conversation_id: str, turn_id: str) -> CTE:
     return way.union_all(further)
 
 
-async def files_by_id(session: AsyncSession, conversation_id: str) -> dict[str, Attachment]:
+def files_by_id(session: Session, conversation_id: str) -> dict[str, Attachment]:
     query = select(Attachment).where(Attachment.conversation_id == conversation_id)
-    return {file.id: file for file in await session.scalars(query)}
+    return {file.id: file for file in session.scalars(query)}
 
 
 def asked(rows: Sequence[Any], files: dict[str, Attachment]) -> Asked:

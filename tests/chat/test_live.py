@@ -313,7 +313,8 @@ async def test_a_stop_in_the_middle_of_a_write_loses_nothing(
     replies: LiveReplies, place: Place, file: Path
 ) -> None:
     """The verdict is being written (another process holds the database) when the stop comes."""
-    source = Told(START, word("No."), then=(judged(), word(" Never.")))
+    acting = judged().model_copy(update={"final": False})
+    source = Told(START, word("No."), then=(acting, word(" Never.")))
     live = await begin(replies, place, source)
     await until(lambda: live.version >= 2)
     with sqlite3.connect(file, isolation_level=None) as other:
