@@ -1178,14 +1178,12 @@ def indexed_rows(conversation: Conversation) -> list[dict[str, Any]]:
 
 def index_reply(session: Session, reply_id: str, found: list[str] | None = None) -> None:
     """Index what a reply says without its thinking: the words `found`, where they are known."""
-    query = (
-        select(Turn.conversation_id, Reply.turn_id, Reply.text)
-        .join(Reply, Reply.turn_id == Turn.id)
-        .where(Reply.id == reply_id)
-    )
-    for conversation_id, turn_id, said in session.execute(query):
-        heard = words_of(split_thinking(said).answer) if found is None else found
-        index(session, reply_id, conversation_id, turn_id, heard)
+    where = select(Turn.conversation_id, Turn.id).join(Turn.replies).where(Reply.id == reply_id)
+    if found is None:
+        said = session.scalar(select(Reply.text).where(Reply.id == reply_id)) or ""
+        found = words_of(split_thinking(said).answer)
+    for conversation_id, turn_id in session.execute(where):
+        index(session, reply_id, conversation_id, turn_id, found)
 
 
 def titled(question: str) -> str:
