@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,11 +10,13 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import Field
 
 from guard import policy
+from guard.text import split_thinking
 from guard.types import Message, Mode, ModelSpec, Options
 
 from . import files, render, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
+from .in_place import in_place
 from .personal import options_of
 from .reading import MOST_FILES
 from .routes import (
@@ -32,16 +34,8 @@ from .routes import (
     refuse_mode,
     whole_turn,
 )
-from .store import (
-    Attachment,
-    Conversation,
-    NotFound,
-    Reply,
-    Turn,
-    reply_of,
-    shows_images,
-    turn_of,
-)
+from .store import Attachment, NotFound, Reply, Turn, shows_images
+from .talk import Asked, talk
 from .titles import Asker
 from .view import View, language_of
 
@@ -92,25 +86,24 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     await files.refuse(attached, id_, who, chat, spec)
     if id_ is None:
         title = view.say.temporary if body.temporary else question
-        id_ = (await chat.store.start(who.owner, title, spec.id, body.mode, chosen)).id
-        turn_id = await chat.store.add_turn(who.owner, id_, question, None, attached)
-        return await run(chat, who, id_, turn_id, spec)  # nobody else knows of it yet
+        first = Turn(question=question, files=attached)
+        begun = await chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
+        return await run(chat, who, begun.id, first.id, spec)  # nobody else knows of it yet
     async with chat.live.alone(id_):
         last = (await chat.store.heading(who.owner, id_)).leaf_id
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
-        await chat.store.change(who.owner, id_, model=spec.id, mode=body.mode, tools=chosen)
-        turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached)
+        values: dict[str, Any] = {"model": spec.id, "mode": body.mode, "tools": chosen}
+        turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
         return await run(chat, who, id_, turn_id, spec)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/edit")
 async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> dict[str, Any]:
     """Ask another question in the place of one, about the same files; the first stays."""
-    conversation = await chat.store.conversation(who.owner, id_)
-    turn = turn_of(conversation, turn_id)
-    view = chat.view(who)
-    spec = offered(conversation.model, view)
-    files.refuse_blind(conversation.attached(turn), spec, view)
+    place = await in_place(chat.store, who.owner, id_, turn_id)
+    turn, view = place.turn, chat.view(who)
+    spec = offered(place.conversation.model, view)
+    files.refuse_blind(place.files, spec, view)
     question = clean(body.question)
     async with chat.live.alone(id_):
         await chat.live.stop(id_)  # the edited question may follow another run than it shows
@@ -123,10 +116,10 @@ async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> di
 @router.post("/conversations/{id_}/turns/{turn_id}/retry")
 async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> dict[str, Any]:
     """Ask the same question again; the earlier replies stay, with what follows, to page back to."""
-    conversation = await chat.store.conversation(who.owner, id_)
+    place = await in_place(chat.store, who.owner, id_, turn_id)
     view = chat.view(who)
-    spec = offered(body.model or conversation.model, view)
-    files.refuse_blind(conversation.attached(turn_of(conversation, turn_id)), spec, view)
+    spec = offered(body.model or place.conversation.model, view)
+    files.refuse_blind(place.files, spec, view)
     async with chat.live.alone(id_):
         await chat.store.end_at(who.owner, id_, turn_id)
         return await run(chat, who, id_, turn_id, spec)
@@ -138,11 +131,9 @@ async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, A
     view = chat.view(who)
     await chat.store.heading(who.owner, id_)
     async with chat.live.alone(id_):
-        conversation = await chat.store.conversation(who.owner, id_)
-        turn = turn_of(conversation, turn_id)
-        shown = turn.shown()
-        seeing = shows_images(conversation.attached(turn))
-        spec = successor(shown, view, seeing=seeing)
+        place = await in_place(chat.store, who.owner, id_, turn_id)
+        shown = place.turn.shown()
+        spec = successor(shown, view, seeing=shows_images(place.files))
         if spec is None:
             raise HTTPException(409, view.say.no_successor)
         return await run(chat, who, id_, turn_id, spec, below=shown)
@@ -173,12 +164,12 @@ async def run(
         grows: the id of the reply that its model goes on with.
     """
     await chat.live.stop(conversation_id)
-    conversation = await chat.store.conversation(who.owner, conversation_id)
-    turn = turn_of(conversation, turn_id)
-    view = chat.view(who)
-    begun = reply_of(conversation, grows)[1] if grows else None
+    place = await in_place(chat.store, who.owner, conversation_id, turn_id)
+    told = await talk(chat.store, who.owner, conversation_id, turn_id)
+    conversation, turn, view = place.conversation, place.turn, chat.view(who)
+    begun = place.reply(grows) if grows else None
     mode = allowed(conversation.mode, view)
-    held = await files.held_by(conversation, turn, who.owner, chat.store)
+    held = await files.held_by(told, who.owner, chat.store)
     own = await options_of(chat.readers, who.owner)
     if below and mode == "compare":
         mode = "fall back"
@@ -190,7 +181,7 @@ async def run(
         number, step = below[0].run if below else turn.runs, len(below or [])
     source = partial(
         chat.guard(who).stream,
-        history(conversation, turn, held),
+        history(told, held),
         model=spec.id,
         mode=mode,
         language=language_of(turn.question, who.language),
@@ -201,17 +192,17 @@ async def run(
         thoughts=begun.thoughts if begun else None,
     )
     turn.shown_run = number
-    html = await whole_turn(conversation, turn, view)  # while nothing changes it
+    html = await whole_turn(place, view)  # while nothing changes it
     live = await chat.live.begin(
         conversation_id, turn_id, source, run=number, step=step, grows=begun
     )
     if not chat.store.temporary:
-        chat.titles.begin(conversation, live, Asker(who.owner, chat.guard(who), who.token))
+        chat.titles.begin(place, live, Asker(who.owner, chat.guard(who), who.token))
     return {
         "conversation": conversation_id,
         "turn": turn_id,
         "html": html,
-        "path": [one.id for one in conversation.path()],
+        "path": place.path,
         "title": conversation.title,
         "entry": listed_entry(chat, conversation, view),
         "picked": render.picked(spec, view, own) if spec.id == conversation.model else None,
@@ -228,22 +219,19 @@ def mode_of_more(mode: Mode, turn: Turn) -> Mode:
     return mode if hands_on or mode == "off" else "warn"
 
 
-def history(
-    conversation: Conversation, turn: Turn, held: Mapping[str, Attachment]
-) -> list[Message]:
-    """What the model is told: the answered questions up to this turn, and its own.
+def history(told: Sequence[Asked], held: Mapping[str, Attachment]) -> list[Message]:
+    """What the model is told: the answered questions up to the last, and that one.
 
     A question whose reply failed is left out: many models refuse two questions in a row. So is what
     tools returned: it is text from outside, which would otherwise work on in every later turn.
     `held` are the files of these questions with what they hold.
     """
-    told = [files.asked(conversation, turn, held)]
-    for before in conversation.upwards(turn.parent_id):
-        answer = before.answer()
-        if answer:
-            told.append(Message(role="assistant", text=render.said(answer)))
-            told.append(files.asked(conversation, before, held))
-    return told[::-1]
+    messages: list[Message] = []
+    for one in told[:-1]:
+        if one.answer is not None:
+            answer = split_thinking(one.answer).answer
+            messages += files.asked(one, held), Message(role="assistant", text=answer)
+    return [*messages, files.asked(told[-1], held)]
 
 
 def successor(shown: list[Reply], view: View, *, seeing: bool) -> ModelSpec | None:

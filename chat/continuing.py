@@ -14,8 +14,8 @@ from fastapi import APIRouter, Depends, HTTPException
 
 from . import render
 from .answering import run
+from .in_place import replied
 from .routes import Shared, Who, from_our_page, offered
-from .store import reply_of
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
 
@@ -26,9 +26,9 @@ async def go_on(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, An
     view = chat.view(who)
     await chat.store.heading(who.owner, id_)
     async with chat.live.alone(id_):
-        conversation = await chat.store.conversation(who.owner, id_)
-        turn, reply = reply_of(conversation, reply_id)
-        if chat.live.get(id_) or not render.continues(conversation, reply, view):
+        place = await replied(chat.store, who.owner, id_, reply_id)
+        reply = place.reply(reply_id)
+        if chat.live.get(id_) or not render.continues(place, reply, view):
             raise HTTPException(409, view.say.continue_not_now)
         spec = offered(reply.model["id"], view)
-        return await run(chat, who, id_, turn.id, spec, grows=reply_id)
+        return await run(chat, who, id_, place.turn.id, spec, grows=reply_id)

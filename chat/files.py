@@ -22,7 +22,8 @@ from . import render
 from .auth import Reader
 from .reading import FILE_LIMIT, Unreadable, named, read
 from .routes import Chat, Shared, Who, from_our_page
-from .store import Attachment, Conversation, NotFound, Store, Turn, shows_images
+from .store import Attachment, Conversation, NotFound, Store, shows_images
+from .talk import Asked
 from .view import View
 
 router = APIRouter(prefix="/candor", include_in_schema=False)
@@ -129,14 +130,12 @@ def refuse_blind(files: Iterable[Attachment], spec: ModelSpec, view: View) -> No
 # --- what a model is told -------------------------------------------------------------------------
 
 
-async def held_by(
-    conversation: Conversation, turn: Turn, owner: str, store: Store
-) -> dict[str, Attachment]:
-    """The files of a turn and of those before it with what they hold, as many as can be told."""
+async def held_by(told: Sequence[Asked], owner: str, store: Store) -> dict[str, Attachment]:
+    """The files of the questions with what they hold, as many as can be told; the last go first."""
     characters, images = MOST_TOKENS * BYTES_A_TOKEN, MOST_IMAGES
     wanted: list[str] = []
-    for before in conversation.upwards(turn.id):
-        for file in conversation.attached(before):
+    for one in reversed(told):
+        for file in one.files:
             if file.kind == "image":
                 images -= file.opens
                 held = file.opens and images >= 0
@@ -164,14 +163,13 @@ async def fill(copy: Conversation, originals: Sequence[Attachment], store: Store
         file.content, file.media_type = held[id_].content, held[id_].media_type
 
 
-def asked(conversation: Conversation, turn: Turn, held: Mapping[str, Attachment]) -> Message:
+def asked(one: Asked, held: Mapping[str, Attachment]) -> Message:
     """A question with its files; of those that are not `held`, the names."""
-    files = conversation.attached(turn)
-    images = [file for file in files if file.kind == "image" and file.opens]
+    images = [file for file in one.files if file.kind == "image" and file.opens]
     return Message(
         role="user",
-        text=turn.question,
-        documents=tuple(document(file, held) for file in files if file not in images),
+        text=one.question,
+        documents=tuple(document(file, held) for file in one.files if file not in images),
         images=tuple(image(file, held) for file in images),
     )
 

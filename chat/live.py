@@ -32,7 +32,7 @@ from guard.events import (
     Waiting,
 )
 
-from .store import UNREACHABLE, Reply, State, Store, new_id
+from .store import UNREACHABLE, Reply, State, Store, new_id, now
 from .tools import noted
 
 log = logging.getLogger(__name__)
@@ -72,14 +72,23 @@ class Row:
     """A reply that comes in, and how far its row in the store has come.
 
     `unsaved` are columns that could not be written yet; `saved_at` is when the last write ended.
-    `before` is what the first part took of a reply that goes on.
+    `before` is what the first part took of a reply that goes on; `withheld` says that its
+    conversation is to be marked. Who writes the row holds `writing`.
     """
 
     reply: Reply
     stored: bool = False
+    withheld: bool = False
     before: Took = NOTHING
     unsaved: dict[str, Any] = field(default_factory=dict)
-    saved_at: float = 0.0
+    saved_at: float = field(default_factory=time.monotonic)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def take(self, values: dict[str, Any]) -> None:
+        """Set columns of the reply, which are to be written."""
+        for name, value in values.items():
+            setattr(self.reply, name, value)
+        self.unsaved |= values
 
 
 class Live:
@@ -107,6 +116,7 @@ class Live:
         self._task: asyncio.Task[None] | None = None
         self._stopped_as: State | None = None
         self._rows: dict[int, Row] = {}  # by attempt
+        self._beginning: set[asyncio.Task[None]] = set()
 
     @property
     def replies(self) -> list[Reply]:
@@ -187,7 +197,7 @@ class Live:
                 await self._go_on(self._grows)
             else:
                 self._rows[event.attempt] = Row(self._reply(event))
-                await self._save(self._rows[event.attempt])
+                self._begin(self._rows[event.attempt])
             return
         row = self._rows[event.attempt]
         reply = row.reply
@@ -224,6 +234,18 @@ class Live:
             case Exhausted():
                 await self._save(row, exhausted=event.cause, bound=event.bound)
 
+    def _begin(self, row: Row) -> None:
+        """Have a reply stored while its model is asked; all that is written of it comes after."""
+
+        async def stored() -> None:
+            await self._save(row)
+            if not row.reply.kept:
+                self._tell()
+
+        task = asyncio.create_task(stored())
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
     async def _go_on(self, reply: Reply) -> None:
         """Add to a reply that is stored. Its words and verdict stay what they are until then."""
         before = Took(reply.seconds, reply.tokens, reply.dollars)
@@ -249,39 +271,49 @@ class Live:
             omitted=event.omitted.model_dump() if event.omitted else None,
             options=event.options.model_dump(exclude_defaults=True) or None,
             prompted=bool(event.options.system.strip()),
+            created_at=now(),
         )
 
     async def _judge(self, row: Row, event: Judged) -> None:
-        """Keep the newest verdict; only a final or an acting one is worth a write of its own."""
-        verdict = event.verdict.model_dump(mode="json")
-        if event.final or event.action != "pass":
-            row.reply.consulted = None
-            await self._save(row, verdict=verdict, action=event.action)
-        if event.final and event.verdict.status == "withheld":
-            await to_the_end(written(self._store.mark_withheld(self.conversation_id)))
+        """Keep the newest verdict that is final, or that acts.
+
+        The final one of a reply that comes in is written with its end, which follows at once.
+        """
+        if not event.final and event.action == "pass":
+            return
+        row.reply.consulted = None
+        row.withheld = event.final and event.verdict.status == "withheld"
+        values = {"verdict": event.verdict.model_dump(mode="json"), "action": event.action}
+        if event.final and row.reply.state == "streaming":
+            row.take(values)
+        else:
+            await self._save(row, **values)
 
     async def _grown(self, row: Row) -> None:
         """Have more of a reply written soon, which nobody waits for unless a write has failed."""
         if row.stored and not row.unsaved:
             self._drafts.add(row.reply)
-        elif time.monotonic() - row.saved_at > SAVE_EVERY:
+        elif not row.writing.locked() and time.monotonic() - row.saved_at > SAVE_EVERY:
             await self._save(row)
 
     async def _save(self, row: Row, **values: Any) -> None:
         """Write the reply as it stands, with what is new of it and what could not be written."""
-        for name, value in values.items():
-            setattr(row.reply, name, value)
-        row.unsaved |= values
+        row.take(values)
         await to_the_end(self._store_row(row))
         row.saved_at = time.monotonic()
 
     async def _store_row(self, row: Row) -> None:
-        reply = row.reply
-        values = {"text": reply.text, "thoughts": reply.thoughts, **row.unsaved}
-        saving = self._store.save_reply(reply.id, **values) if row.stored else None
-        reply.kept = await written(saving or self._store.add_reply(reply))
-        if reply.kept:
-            row.stored, row.unsaved = True, {}
+        async with row.writing:
+            reply, unsaved = row.reply, row.unsaved
+            values = {"text": reply.text, "thoughts": reply.thoughts, **unsaved}
+            marks = {"withheld_in": self.conversation_id if row.withheld else None}
+            row.unsaved = {}
+            if row.stored:
+                reply.kept = await written(self._store.save_reply(reply.id, **marks, **values))
+            else:
+                reply.kept = row.stored = await written(self._store.add_reply(reply, **marks))
+            if not reply.kept:
+                row.unsaved = unsaved | row.unsaved
 
 
 class Drafts:

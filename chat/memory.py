@@ -18,10 +18,10 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import delete, event, select
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
-from .store import BUSY, Attachment, Conversation, Store, new_id, now, one_trip, prepare_sqlite
+from .store import Attachment, Conversation, Store, Turn, execute_all, in_memory, now
 
 SILENCE = 3600.0  # seconds without a request, after which a conversation is gone
 EVERY = 60.0  # seconds
@@ -66,25 +66,15 @@ class MemoryStore(Store):
         self.clock = clock
         self._uses: dict[str, Use] = {}
         self._files: set[str] = set()
-        name = f"file:/candor-{new_id()}?vfs=memdb"
-        # holds the database while the pool has no connection: one that is cut off is closed
-        self._anchor = sqlite3.connect(name, uri=True, check_same_thread=False)
         self._sweeping: asyncio.Task[None] | None = None
-        super().__init__(f"sqlite+aiosqlite:///{name}&uri=true")
+        super().__init__(in_memory())
+        # holds the database while the pool has no connection: one that is cut off is closed
+        name = str(self.url.database)
+        self._anchor = sqlite3.connect(f"{name}?vfs=memdb", uri=True, check_same_thread=False)
 
-    def _engine(self) -> AsyncEngine:
-        patience = {"timeout": BUSY}
-        trips = one_trip(self.url)
-        engine = create_async_engine(self.url, connect_args=patience, hide_parameters=True, **trips)
-        event.listen(engine.sync_engine, "connect", prepare_sqlite)
-        event.listen(engine.sync_engine, "connect", self._keep_in_memory)
-        return engine
-
-    def _keep_in_memory(self, connection: Any, _: Any) -> None:
-        cursor = connection.cursor()
-        for pragma in ("temp_store=MEMORY", "secure_delete=ON", f"max_page_count={self.pages}"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+    def _prepare(self, connection: Any, _: Any) -> None:
+        super()._prepare(connection, _)
+        execute_all(connection, "temp_store=MEMORY", f"max_page_count={self.pages}")
 
     async def open(self) -> Self:
         logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # below, it writes out each value
@@ -112,10 +102,17 @@ class MemoryStore(Store):
         return True
 
     async def start(
-        self, owner: str, question: str, model: str, mode: str, tools: Sequence[str] = ()
+        self,
+        owner: str,
+        question: str,
+        model: str,
+        mode: str,
+        tools: Sequence[str] = (),
+        *,
+        first: Turn | None = None,
     ) -> Conversation:
         await self._make_room(owner)
-        conversation = await super().start(owner, question, model, mode, tools)
+        conversation = await super().start(owner, question, model, mode, tools, first=first)
         self._uses[conversation.id] = Use(owner, self.clock())
         return conversation
 
@@ -133,9 +130,12 @@ class MemoryStore(Store):
         gone = [*ids]
         for id_ in gone:
             self._uses.pop(id_, None)
-        async with self.writing() as session:
-            await session.execute(delete(Conversation).where(Conversation.id.in_(gone)))
-            self._files = {*await session.scalars(select(Attachment.id))}
+
+        def work(session: Session) -> set[str]:
+            session.execute(delete(Conversation).where(Conversation.id.in_(gone)))
+            return {*session.scalars(select(Attachment.id))}
+
+        self._files = await self.write(work)
 
     async def drop_silent(self) -> None:
         """Let go what nobody has used for long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from guard.types import Options, Value
 
@@ -31,21 +32,24 @@ class Stored(Value):
 
 async def options_of(store: Store, owner: str) -> dict[str, Options]:
     """What a reader has set, by the id of the model; those without are left out."""
-    async with store.session() as session:
-        rows = await session.scalars(select(ModelOptions).where(ModelOptions.owner == owner))
-        return {row.model: Options.model_validate(row.options) for row in rows}
+    query = select(ModelOptions.model, ModelOptions.options).where(ModelOptions.owner == owner)
+    rows = await store.read(lambda session: session.execute(query).all())
+    return {row.model: Options.model_validate(row.options) for row in rows}
 
 
 async def keep_options(store: Store, owner: str, model: str, options: Options) -> None:
     """Set what holds for a model from now on; nothing is kept where nothing is set."""
     which = ModelOptions.owner == owner, ModelOptions.model == model
     values = options.model_dump(exclude_defaults=True)
-    async with store.writing() as session:
+
+    def work(session: Session) -> None:
         if values:
             key = {"owner": owner, "model": model}
-            await session.execute(store.upsert(ModelOptions, key, {"options": values}))
+            session.execute(store.upsert(ModelOptions, key, {"options": values}))
         else:
-            await session.execute(delete(ModelOptions).where(*which))
+            session.execute(delete(ModelOptions).where(*which))
+
+    await store.write(work)
 
 
 async def stored(store: Store, owner: str) -> Stored:
@@ -97,9 +101,13 @@ async def erase(store: Store, owner: str) -> list[str]:
     conversations, whose ids are returned.
     """
     of_theirs = delete(Conversation).where(Conversation.owner == owner).returning(Conversation.id)
-    async with store.writing() as session:
-        gone = [*await session.scalars(of_theirs)]
+
+    def work(session: Session) -> list[str]:
+        gone = [*session.scalars(of_theirs)]
         for table in (Attachment, Share, ModelOptions, Preferences):
-            await session.execute(delete(table).where(table.owner == owner))
+            session.execute(delete(table).where(table.owner == owner))
+        return gone
+
+    gone = await store.write(work)
     await store.scrub()
     return gone

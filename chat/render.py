@@ -19,6 +19,7 @@ from guard.types import ModelSpec, Options, Span, Verdict
 from . import comparison, shaping, strip, tools
 from .foreign import ForeignModel, model_of
 from .growing import GrowingText
+from .in_place import InPlace, places
 from .markdown import blocks
 from .store import Attachment, Conversation, Reply, Share, Turn, shows_images
 from .view import Standing, View, exhausted, fill, language_of, number
@@ -51,26 +52,22 @@ def said(each: Reply) -> str:
 
 def thread(conversation: Conversation | None, view: View, examples: Sequence[Example]) -> str:
     """The whole middle column."""
-    turns = conversation.path() if conversation else []
-    if not turns or conversation is None:
-        return fill("empty", view, examples=examples)
-    return "\n".join(turn(conversation, one, view) for one in turns)
+    turns = [turn(place, view) for place in places(conversation)] if conversation else []
+    return "\n".join(turns) or fill("empty", view, examples=examples)
 
 
-def turn(conversation: Conversation, one: Turn, view: View) -> str:
+def turn(place: InPlace, view: View) -> str:
     """A question and the replies of the run that is shown."""
-    siblings = conversation.siblings(one)
-    standings = standing(conversation, one, view)
+    one, standings = place.turn, standing(place, view)
     replies = [Markup(reply(each, one, view, standings[each.id])) for each in one.shown()]
-    attached = conversation.attached(one)
     return fill(
         "turn",
         view,
         turn=one,
-        siblings=siblings,
-        place=siblings.index(one),
+        siblings=place.siblings,
+        place=place.siblings.index(one.id),
         replies=replies,
-        files=Markup(files(attached, view)) if attached else "",
+        files=Markup(files(place.files, view)) if place.files else "",
         comparison=Markup(comparison.drawn(one, view)),
     )
 
@@ -110,46 +107,33 @@ def about(file: Attachment, view: View) -> list[str]:
     return found
 
 
-def standing(conversation: Conversation, one: Turn, view: View) -> dict[str, Standing]:
+def standing(place: InPlace, view: View) -> dict[str, Standing]:
     """How each shown reply of a turn stands, by its id."""
+    one = place.turn
     shown, answer = one.shown(), one.answer()
     several = len(one.said()) > 1
-    providers = served_before(conversation, one)
-    seeing = shows_images(conversation.attached(one))
+    seeing = shows_images(place.files)
     return {
         each.id: Standing(
             first=number == 0,
             last=each is shown[-1],
             goes_on=each is answer if several and each.text.strip() else None,
-            provider_before=moved(each, providers),
+            provider_before=moved(each, place.served),
             shows_images=seeing,
-            continues=continues(conversation, each, view),
+            continues=continues(place, each, view),
         )
         for number, each in enumerate(shown)
     }
 
 
-def continues(conversation: Conversation, each: Reply, view: View) -> bool:
+def continues(place: InPlace, each: Reply, view: View) -> bool:
     """Whether a reply can go on where it was cut.
 
     Only the one that the conversation goes on with, at its end: what was asked further down was
     asked of the reply as it was.
     """
-    last = next(reversed(conversation.path()), None)
-    ends_it = last is not None and each is last.answer()
+    ends_it = place.last and each is place.turn.answer()
     return ends_it and each.cut and view.offers(each.model["id"])
-
-
-def served_before(conversation: Conversation, one: Turn) -> dict[str, str]:
-    """Who served each model last, before this turn, by the model's id."""
-    providers: dict[str, str] = {}
-    for turn_before in conversation.path():
-        if turn_before is one:
-            break
-        for each in turn_before.shown():
-            if each.served and each.served["provider"]:
-                providers[each.model["id"]] = each.served["provider"]
-    return providers
 
 
 def moved(each: Reply, providers: dict[str, str]) -> str | None:

@@ -31,7 +31,8 @@ from guard.verdict import retold
 from . import render, shaping, sidebar, texts, tools
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
-from .live import LiveReplies
+from .in_place import InPlace, in_place, replied
+from .live import Live, LiveReplies
 from .memory import MemoryStore
 from .personal import conversations_of, options_of
 from .store import (
@@ -42,9 +43,7 @@ from .store import (
     Store,
     Turn,
     now,
-    reply_of,
     storable,
-    turn_of,
 )
 from .stream import Watcher, watch
 from .titles import Titles
@@ -260,32 +259,39 @@ async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
 
     A title that is still being asked for comes last.
     """
-    await chat.store.heading(who.owner, id_)  # before the response begins
+    live = chat.live.get(id_)
+    if live is not None:  # before the response begins: whether it is the reader's
+        told = telling(chat, who, live, await chat.store.turn(who.owner, id_, live.turn_id))
+    else:
+        leaf = (await chat.store.heading(who.owner, id_)).leaf_id
+        told = ending(chat, who, id_, leaf)
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # proxies hold nothing back
-    told = telling(chat, who, id_)
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 
-async def telling(chat: Chat, who: Reader, id_: str) -> AsyncIterator[bytes]:
-    """The events of `events`, as they go over the wire."""
+async def telling(chat: Chat, who: Reader, live: Live, turn: Turn) -> AsyncIterator[bytes]:
+    """The events of a running turn and of its end, as they go over the wire."""
+    watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
+    async for message in watch(live, watcher):
+        yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
+    # of what could not be stored, what the page shows is all there is
+    async for told in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
+        yield told
+
+
+async def ending(chat: Chat, who: Reader, id_: str, ended: str | None) -> AsyncIterator[bytes]:
+    """The turn as it has ended, and a title that comes after it; None: there is none to show."""
+    if ended is None:
+        yield event("end", {"turn": None, "html": "", "entry": None})
+        return
     view = chat.view(who)
-    live = chat.live.get(id_)
-    if live is not None:
-        turn = await chat.store.turn(who.owner, id_, live.turn_id)
-        async for message in watch(live, Watcher(turn, view, max(turn.runs, live.run + 1))):
-            yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
-        if not live.kept:  # what the page shows is all there is of it
-            yield event("end", {"turn": None, "html": "", "entry": None})
-            return
     titling = chat.titles.coming(id_)  # before the title is read, which may come just then
-    conversation = await chat.store.conversation(who.owner, id_)
-    path = conversation.path()
-    ended = turn_of(conversation, live.turn_id) if live else next(reversed(path), None)
+    place = await in_place(chat.store, who.owner, id_, ended)
     last = {
-        "turn": ended.id if ended else None,
-        "html": await whole_turn(conversation, ended, view) if ended else "",
-        "entry": listed_entry(chat, conversation, view),
-        "title": conversation.title,
+        "turn": ended,
+        "html": await whole_turn(place, view),
+        "entry": listed_entry(chat, place.conversation, view),
+        "title": place.conversation.title,
         "titling": titling,
     }
     yield event("end", last)
@@ -313,16 +319,15 @@ async def show(id_: str, turn_id: str, body: Show, who: Who, chat: Shared) -> di
 async def choose(id_: str, turn_id: str, body: Choose, who: Who, chat: Shared) -> dict[str, Any]:
     """Go on with another of a turn's replies: it is what the next model is told was said."""
     await chat.store.choose(who.owner, id_, turn_id, body.reply)
-    conversation = await chat.store.conversation(who.owner, id_)
-    return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
+    place = await in_place(chat.store, who.owner, id_, turn_id)
+    return {"html": await whole_turn(place, chat.view(who))}
 
 
 @router.get("/conversations/{id_}/replies/{reply_id}")
-async def reply(
-    reply_id: str, conversation: Annotated[Conversation, Depends(owned)]
-) -> dict[str, str]:
+async def reply(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, str]:
     """A reply's words as the model wrote them, to copy."""
-    return {"markdown": render.said(reply_of(conversation, reply_id)[1])}
+    place = await replied(chat.store, who.owner, id_, reply_id)
+    return {"markdown": render.said(place.reply(reply_id))}
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/rate")
@@ -332,15 +337,15 @@ async def rate(id_: str, reply_id: str, body: Rate, who: Who, chat: Shared) -> d
     if values.get("not_withheld", True) is None:
         raise HTTPException(422, "not_withheld is either true or false")
     await chat.store.rate(who.owner, id_, reply_id, **values)
-    conversation = await chat.store.conversation(who.owner, id_)
-    return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
+    place = await replied(chat.store, who.owner, id_, reply_id)
+    return {"html": await whole_turn(place, chat.view(who))}
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/control")
 async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, Any]:
     """Ask the same model the topic's matched control question; the verdict keeps what it said."""
-    turn, asked = reply_of(await chat.store.conversation(who.owner, id_), reply_id)
-    view = chat.view(who)
+    place = await replied(chat.store, who.owner, id_, reply_id)
+    turn, asked, view = place.turn, place.reply(reply_id), chat.view(who)
     verdict = Verdict.model_validate(asked.verdict) if asked.verdict else None
     if (
         asked.source
@@ -364,8 +369,8 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
     except ProviderError as error:
         raise HTTPException(502, " ".join(fault(error.kind, language, model=model.name))) from error
     await chat.store.save_reply(reply_id, verdict=found.model_dump(mode="json"))
-    conversation = await chat.store.conversation(who.owner, id_)
-    return {"thread": await drawn(render.thread, conversation, view, [])}
+    place = await replied(chat.store, who.owner, id_, reply_id)
+    return {"html": await whole_turn(place, view)}
 
 
 @changing.patch("/conversations/{id_}")
@@ -464,11 +469,12 @@ async def drawn(draw: Callable[..., str], *what: Any, little: bool = False) -> s
     return draw(*what) if little else await asyncio.to_thread(draw, *what)
 
 
-async def whole_turn(conversation: Conversation, turn: Turn, view: View) -> str:
+async def whole_turn(place: InPlace, view: View) -> str:
     """The HTML of a turn."""
+    turn = place.turn
     told = sum(len(reply.text) + len(reply.thoughts or "") for reply in turn.replies)
     little = len(turn.question) + told < LONG
-    return await drawn(render.turn, conversation, turn, view, little=little)
+    return await drawn(render.turn, place, view, little=little)
 
 
 async def invalid(_: Request, error: Exception) -> JSONResponse:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -50,6 +50,8 @@ from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
+    Session,
+    joinedload,
     mapped_column,
     relationship,
     selectinload,
@@ -61,6 +63,7 @@ from guard.attempt import STOPPED
 from guard.errors import ConfigError
 from guard.text import split_thinking
 
+from .sqlite_threads import SqliteThreads
 from .trips import OneTripDriver
 from .words import WordList, words
 
@@ -97,6 +100,50 @@ def now() -> datetime:
 
 def new_id() -> str:
     return uuid.uuid4().hex
+
+
+class Standing(Protocol):
+    """A turn, as far as it says which one it follows."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def parent_id(self) -> str | None: ...
+
+
+class Spoken(Protocol):
+    """A reply that holds words, as far as it tells whether to go on with it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def lane(self) -> int: ...
+    @property
+    def status(self) -> str | None: ...
+
+
+T = TypeVar("T")
+Stands = TypeVar("Stands", bound=Standing)
+Speaks = TypeVar("Speaks", bound=Spoken)
+
+
+def upwards(turns: Iterable[Stands], turn_id: str | None) -> list[Stands]:
+    """The turn of that id and those that it follows, up to the first."""
+    by_id = {turn.id: turn for turn in turns}
+    found: list[Stands] = []
+    turn = by_id.get(turn_id or "")
+    while turn is not None:
+        found.append(turn)
+        turn = by_id.get(turn.parent_id or "")
+    return found
+
+
+def answer_among(said: Sequence[Speaks], chosen: str | None) -> Speaks | None:
+    """Which of the replies that hold words the conversation goes on with; see `Turn.answer`."""
+    of_the_reader = [reply for reply in said if reply.id == chosen]
+    answers = [reply for reply in said if reply.status != "withheld"]
+    in_first_lane = [reply for reply in answers if reply.lane == 0]
+    return next(reversed(of_the_reader or in_first_lane or answers or said), None)
 
 
 class Place(NamedTuple):
@@ -147,22 +194,12 @@ class Conversation(Base):
 
     def upwards(self, turn_id: str | None) -> list[Turn]:
         """A turn and those that it follows, up to the first."""
-        by_id = {turn.id: turn for turn in self.turns}
-        found: list[Turn] = []
-        turn = by_id.get(turn_id or "")
-        while turn is not None:
-            found.append(turn)
-            turn = by_id.get(turn.parent_id or "")
-        return found
+        return upwards(self.turns, turn_id)
 
     def attached(self, turn: Turn) -> list[Attachment]:
         """The files of a turn, in the order in which they were chosen."""
         by_id = {one.id: one for one in self.attachments} if turn.files else {}
         return [by_id[id_] for id_ in turn.files or () if id_ in by_id]
-
-    def siblings(self, turn: Turn) -> list[Turn]:
-        """The turns that stand in the same place, oldest first."""
-        return [other for other in self.turns if other.place == turn.place]
 
     def newest_leaf(self, turn: Turn) -> Turn:
         """The last turn below the run of `turn` that is shown, by the newest child each time."""
@@ -242,11 +279,7 @@ class Turn(Base):
         The one that the reader chose; else the last that answers, of two side by side that of the
         model that was picked; else the last.
         """
-        said = self.said()
-        chosen = [reply for reply in said if reply.id == self.chosen]
-        answers = [reply for reply in said if reply.status != "withheld"]
-        in_first_lane = [reply for reply in answers if reply.lane == 0]
-        return next(reversed(chosen or in_first_lane or answers or said), None)
+        return answer_among(self.said(), self.chosen)
 
 
 class Reply(Base):
@@ -453,23 +486,34 @@ class Store:
     def __init__(self, url: str) -> None:
         try:
             self.url = make_url(url)
+            self._threads: SqliteThreads | None = None
             self.engine = self._engine()
         except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
             raise ConfigError(f"the database cannot be used: {error}. {ADVICE}") from error
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self._one_writer = self.url.drivername.startswith("sqlite")
-        self._writer = asyncio.Lock()
 
     def _engine(self) -> AsyncEngine:
         if not self.url.drivername.startswith("sqlite"):
             return create_async_engine(self.url, pool_pre_ping=True)
-        file = self.url.database or ":memory:"
-        if not file.startswith((":memory:", "file:")):
+        if self.url.database in {None, "", ":memory:"}:
+            self.url = make_url(in_memory())
+        file = self.url.database or ""
+        if not file.startswith("file:"):
             Path(file).parent.mkdir(parents=True, exist_ok=True)
         patience = {} if "timeout" in self.url.query else {"timeout": BUSY}
-        engine = create_async_engine(self.url, connect_args=patience, **one_trip(self.url))
-        event.listen(engine.sync_engine, "connect", prepare_sqlite)
+        options = {"connect_args": patience, "hide_parameters": self.temporary}
+        engine = create_async_engine(self.url, **options, **one_trip(self.url))
+        event.listen(engine.sync_engine, "connect", self._prepare)
+        self._threads = SqliteThreads(self.url, self._prepare, **options)
         return engine
+
+    def _prepare(self, connection: Any, _: Any) -> None:
+        """Make a new connection to SQLite ready.
+
+        Foreign keys that hold, zeros in the place of what is deleted, little waiting for the disk:
+        more than `NORMAL` is not needed beside write-ahead.
+        """
+        execute_all(connection, "foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON")
 
     async def open(self) -> Self:
         """Bring the tables up to date, and mark what a killed process left streaming.
@@ -497,15 +541,7 @@ class Store:
                 if connection.dialect.name == "sqlite":  # else each step would commit by itself
                     await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 await connection.run_sync(migrate)
-        async with self.session() as session:
-            left = await session.scalars(
-                update(Reply)
-                .where(Reply.state == "streaming")
-                .values(state="interrupted")
-                .returning(Reply.id)
-            )
-            for id_ in left.all():
-                await index_reply(session, id_)
+        await self.write(interrupt)
 
     async def _write_ahead(self) -> None:
         """Let readers go on beside a writer. The file remembers; SQLite does not wait for this."""
@@ -521,6 +557,8 @@ class Store:
                 return
 
     async def close(self) -> None:
+        if self._threads:
+            await self._threads.close()
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -529,14 +567,22 @@ class Store:
         async with self._sessions() as session, session.begin():
             yield session
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that writes; into SQLite one at a time.
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """What a function of a session reads. Of SQLite it runs in a thread."""
+        if self._threads:
+            return await self._threads.read(work)
+        async with self.session() as session:
+            return await session.run_sync(work)
 
-        Its own way is that who meets another writer tries again, some of them for seconds.
+    async def write(self, work: Callable[[Session], T]) -> T:
+        """Do what a function of a session does, as one transaction. Of SQLite it runs in a thread.
+
+        What it raises is raised here, and nothing is written then.
         """
-        async with self._writer if self._one_writer else nullcontext(), self.session() as session:
-            yield session
+        if self._threads:
+            return await self._threads.write(work)
+        async with self.session() as session:
+            return await session.run_sync(work)
 
     async def conversations(
         self, owner: str, *, after: Place | None = None, most: int | None = None
@@ -570,8 +616,7 @@ class Store:
         Raises:
             NotFound: it does not exist, was deleted, or is not the owner's.
         """
-        async with self.session() as session:
-            return await load(session, owner, id_, file_texts=file_texts)
+        return await self.read(lambda session: load(session, owner, id_, file_texts=file_texts))
 
     async def heading(self, owner: str, id_: str) -> Conversation:
         """A conversation without its turns, which costs the same however long it is.
@@ -579,8 +624,7 @@ class Store:
         Raises:
             NotFound: it does not exist, was deleted, or is not the owner's.
         """
-        async with self.session() as session:
-            return await headed(session, owner, id_)
+        return await self.read(lambda session: headed(session, owner, id_))
 
     async def turn(self, owner: str, conversation_id: str, turn_id: str) -> Turn:
         """One turn of a conversation with its replies.
@@ -588,29 +632,45 @@ class Store:
         Raises:
             NotFound: there is none, or it is not the owner's.
         """
-        query = (
-            select(Turn)
-            .join(Conversation, Conversation.id == Turn.conversation_id)
-            .where(Turn.id == turn_id, *there(owner, conversation_id))
-            .options(selectinload(Turn.replies))
-        )
-        async with self.session() as session:
-            found = await session.scalar(query)
-        if found is None:
-            raise NotFound(turn_id)
-        return found
+        which = Turn.id == turn_id
+        return await self.read(lambda session: turn_in(session, owner, conversation_id, which))
 
     async def start(
-        self, owner: str, question: str, model: str, mode: str, tools: Sequence[str] = ()
+        self,
+        owner: str,
+        question: str,
+        model: str,
+        mode: str,
+        tools: Sequence[str] = (),
+        *,
+        first: Turn | None = None,
     ) -> Conversation:
-        """A new conversation, titled by its question."""
-        title = titled(question)
-        conversation = Conversation(owner=owner, title=title, model=model, mode=mode)
-        conversation.tools = [*tools]
-        async with self.writing() as session:
-            session.add(conversation)
-            await session.flush()
-            await index(session, conversation.id, conversation.id, None, title)
+        """A new conversation, titled by its question.
+
+        Args:
+            first: its first turn, which is stored with it.
+
+        Raises:
+            NotFound: one of the turn's files is not there, or is not the owner's.
+        """
+        conversation = Conversation(id=new_id(), owner=owner, title=titled(question), mode=mode)
+        conversation.model, conversation.tools = model, [*tools]
+        title = await listed_words(conversation.title)
+        known = [indexed(conversation.id, conversation.id, None, title)]
+        if first:
+            first.id, first.conversation_id = new_id(), conversation.id
+            conversation.leaf_id = first.id
+            asked = await listed_words(first.question)
+            known.append(indexed(first.id, conversation.id, first.id, asked))
+
+        def work(session: Session) -> None:
+            session.add_all(filter(None, (conversation, first)))
+            session.flush()
+            if first:
+                send(session, owner, conversation.id, first.files or ())
+            session.execute(insert(Indexed), known)
+
+        await self.write(work)
         return conversation
 
     async def add_turn(
@@ -622,33 +682,41 @@ class Store:
         files: Sequence[str] = (),
         *,
         parent_run: int | None = None,
+        **values: Any,
     ) -> str:
         """A new question below `parent_id`; it becomes the one that is shown. Returns its id.
 
         Args:
             files: the ids of what is attached.
             parent_run: the run that it follows; the one that is shown where left out.
+            values: columns of the conversation that are set with it: `model`, `mode`, `tools`.
 
         Raises:
             NotFound: the conversation or one of the files is not there, or is not the owner's.
         """
         turn = Turn(id=new_id(), conversation_id=conversation_id, question=question)
         turn.parent_id, turn.parent_run, turn.files = parent_id, parent_run, [*files]
-        async with self.writing() as session:
-            heading = await headed(session, owner, conversation_id)
-            await send(session, owner, conversation_id, files)
+        known = indexed(turn.id, conversation_id, turn.id, await listed_words(question))
+
+        def work(session: Session) -> None:
+            heading = headed(session, owner, conversation_id)
+            send(session, owner, conversation_id, files)
             if parent_id == heading.leaf_id and parent_run is None:
                 shown = select(Turn.shown_run).where(Turn.id == parent_id)
-                turn.parent_run, heading.leaf_id = await session.scalar(shown), turn.id
+                turn.parent_run, heading.leaf_id = session.scalar(shown), turn.id
                 session.add(turn)
             else:  # somewhere above: what is shown of the turns on the way may change
-                conversation = await load(session, owner, conversation_id)
+                conversation = tree(session, owner, conversation_id)
                 if parent_id and parent_run is None:
                     turn.parent_run = turn_of(conversation, parent_id).shown_run
                 conversation.turns.append(turn)
                 conversation.show(turn)
             heading.updated_at = now()
-            await index(session, turn.id, conversation_id, turn.id, question)
+            for name, value in values.items():
+                setattr(heading, name, value)
+            session.execute(insert(Indexed), [known])
+
+        await self.write(work)
         return turn.id
 
     async def change(self, owner: str, conversation_id: str, **values: Any) -> None:
@@ -657,8 +725,9 @@ class Store:
         Raises:
             NotFound: it does not exist, or is not the owner's.
         """
-        async with self.writing() as session:
-            changed = await session.execute(
+
+        def work(session: Session) -> None:
+            changed = session.execute(
                 update(Conversation)
                 .where(Conversation.id == conversation_id, Conversation.owner == owner)
                 .values(**values)
@@ -666,37 +735,43 @@ class Store:
             if not changed.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(conversation_id)
             if "title" in values:
-                await index(session, conversation_id, conversation_id, None, values["title"])
-
+                index(session, conversation_id, conversation_id, None, words_of(values["title"]))
             if values.get("deleted_at"):  # what was public must be gone at once, undo or not
                 gone = Share.conversation_id == conversation_id, Share.owner == owner
-                await session.execute(delete(Share).where(*gone))
+                session.execute(delete(Share).where(*gone))
+
+        await self.write(work)
 
     async def entitle(self, conversation_id: str, title: str, *, instead_of: str) -> None:
         """Set a title where the first one still stands; one that a reader gave is not touched."""
-        async with self.writing() as session:
-            changed = await session.execute(
+
+        def work(session: Session) -> None:
+            changed = session.execute(
                 update(Conversation)
                 .where(Conversation.id == conversation_id, Conversation.title == instead_of)
                 .values(title=title)
             )
             if changed.rowcount:  # type: ignore[attr-defined]
-                await index(session, conversation_id, conversation_id, None, title)
+                index(session, conversation_id, conversation_id, None, words_of(title))
+
+        await self.write(work)
 
     async def forget(self, before: datetime) -> int:
         """Remove what was deleted before then, with all its rows; how many conversations.
 
         Files that have waited for their question since then go too.
         """
-        async with self.writing() as session:
+
+        def work(session: Session) -> int:
             unsent = Attachment.conversation_id.is_(None), Attachment.created_at < before
-            await session.execute(delete(Attachment).where(*unsent))
-            gone = await session.execute(
-                delete(Conversation).where(Conversation.deleted_at < before)
-            )
-        if gone.rowcount:  # type: ignore[attr-defined]
+            session.execute(delete(Attachment).where(*unsent))
+            gone = session.execute(delete(Conversation).where(Conversation.deleted_at < before))
+            return int(gone.rowcount)  # type: ignore[attr-defined]
+
+        gone = await self.write(work)
+        if gone:
             await self.scrub()
-        return int(gone.rowcount)  # type: ignore[attr-defined]
+        return gone
 
     async def scrub(self) -> None:
         """Leave no word of what was deleted in SQLite's files.
@@ -707,35 +782,40 @@ class Store:
         """
         if self.engine.dialect.name != "sqlite":
             return
-        async with self.writing() as session:
-            await session.execute(text(WRITTEN_ANEW))
+        await self.write(lambda session: session.execute(text(WRITTEN_ANEW)))
         async with self.engine.connect() as connection:
             await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def add(self, conversation: Conversation) -> None:
         """A whole new conversation with its turns and replies, or nothing of it.
 
-        It is written some rows at a time: the work of thousands at once would hold others up.
+        It is written some rows at a time: one statement of thousands would hold others up.
         """
+        known = await asyncio.to_thread(indexed_rows, conversation)
         replies = [reply for turn in conversation.turns for reply in turn.replies]
-        async with self.writing() as session:
+
+        def work(session: Session) -> None:
             for rows in ([conversation], conversation.turns, replies, conversation.attachments):
                 for n in range(0, len(rows), AT_ONCE):
                     batch = [columns_of(row) for row in rows[n : n + AT_ONCE]]
-                    await session.execute(insert(type(rows[0])), batch)
-            known = await asyncio.to_thread(indexed_rows, conversation)
+                    session.execute(insert(type(rows[0])), batch)
             for n in range(0, len(known), AT_ONCE):
-                await session.execute(insert(Indexed), known[n : n + AT_ONCE])
+                session.execute(insert(Indexed), known[n : n + AT_ONCE])
+
+        await self.write(work)
 
     async def attach(self, attachment: Attachment) -> None:
         """Keep a file until its question is put."""
         unsent = Attachment.owner == attachment.owner, Attachment.conversation_id.is_(None)
         newest = select(Attachment.id).where(*unsent).order_by(Attachment.created_at.desc())
-        async with self.writing() as session:
+
+        def work(session: Session) -> None:
             session.add(attachment)
-            await session.flush()
-            too_many = (await session.scalars(newest.offset(MOST_UNSENT))).all()
-            await session.execute(delete(Attachment).where(Attachment.id.in_(too_many)))
+            session.flush()
+            too_many = session.scalars(newest.offset(MOST_UNSENT)).all()
+            session.execute(delete(Attachment).where(Attachment.id.in_(too_many)))
+
+        await self.write(work)
 
     async def detach(self, owner: str, id_: str) -> None:
         """Remove a file that no question has.
@@ -744,12 +824,15 @@ class Store:
             NotFound: there is none, or it is not the owner's.
         """
         which = Attachment.id == id_, Attachment.owner == owner
-        async with self.writing() as session:
-            gone = await session.execute(
+
+        def work(session: Session) -> None:
+            gone = session.execute(
                 delete(Attachment).where(*which, Attachment.conversation_id.is_(None))
             )
             if not gone.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(id_)
+
+        await self.write(work)
 
     async def attachments(
         self, owner: str, ids: Sequence[str], *, whole: bool = False
@@ -785,12 +868,15 @@ class Store:
         """
         share = Share(owner=owner, conversation_id=conversation_id, snapshot=snapshot)
         of_it = Share.conversation_id == conversation_id
-        async with self.writing() as session:
-            await load(session, owner, conversation_id)
-            number = await session.scalar(select(func.count()).select_from(Share).where(of_it))
+
+        def work(session: Session) -> None:
+            headed(session, owner, conversation_id)
+            number = session.scalar(select(func.count()).select_from(Share).where(of_it))
             if (number or 0) >= MOST_SHARES:
                 raise TooMany(conversation_id)
             session.add(share)
+
+        await self.write(work)
         return share
 
     async def shares(self, owner: str, conversation_id: str) -> Sequence[Share]:
@@ -828,27 +914,37 @@ class Store:
             NotFound: there is none, or it is not the owner's.
         """
         which = Share.id == token, Share.conversation_id == conversation_id, Share.owner == owner
-        async with self.writing() as session:
-            gone = await session.execute(delete(Share).where(*which))
+
+        def work(session: Session) -> None:
+            gone = session.execute(delete(Share).where(*which))
             if not gone.rowcount:  # type: ignore[attr-defined]
                 raise NotFound(token)
+
+        await self.write(work)
 
     async def show(
         self, owner: str, conversation_id: str, turn_id: str, run: int | None = None
     ) -> None:
         """Show a turn, or another run of it, with the newest of what follows."""
-        async with self.writing() as session:
-            conversation = await load(session, owner, conversation_id)
+
+        def work(session: Session) -> None:
+            conversation = tree(session, owner, conversation_id)
             turn = turn_of(conversation, turn_id)
             if run is not None:
-                turn.shown_run = max(0, min(run, turn.runs - 1))
+                newest = select(func.max(Reply.run)).where(Reply.turn_id == turn_id)
+                turn.shown_run = max(0, min(run, session.scalar(newest) or 0))
             conversation.show(conversation.newest_leaf(turn))
+
+        await self.write(work)
 
     async def end_at(self, owner: str, conversation_id: str, turn_id: str) -> None:
         """Let the path end with a turn; what follows it stays, to page back to."""
-        async with self.writing() as session:
-            conversation = await load(session, owner, conversation_id)
+
+        def work(session: Session) -> None:
+            conversation = tree(session, owner, conversation_id)
             conversation.show(turn_of(conversation, turn_id))
+
+        await self.write(work)
 
     async def choose(self, owner: str, conversation_id: str, turn_id: str, reply_id: str) -> None:
         """Go on with another reply of the run that is shown.
@@ -856,11 +952,14 @@ class Store:
         Raises:
             NotFound: the run has no such reply, or it says nothing.
         """
-        async with self.writing() as session:
-            turn = turn_of(await load(session, owner, conversation_id), turn_id)
+
+        def work(session: Session) -> None:
+            turn = turn_in(session, owner, conversation_id, Turn.id == turn_id)
             if reply_id not in {reply.id for reply in turn.said()}:
                 raise NotFound(reply_id)
             turn.chosen = reply_id
+
+        await self.write(work)
 
     async def vote(
         self, owner: str, conversation_id: str, turn_id: str, run: int, vote: Vote | None
@@ -870,22 +969,25 @@ class Store:
         Raises:
             NotFound: the turn shows another run, or no two replies side by side.
         """
-        async with self.writing() as session:
-            turn = turn_of(await load(session, owner, conversation_id), turn_id)
+
+        def work(session: Session) -> None:
+            turn = turn_in(session, owner, conversation_id, Turn.id == turn_id)
             if turn.shown_run != run or turn.beside() is None:
                 raise NotFound(turn_id)
             others = {key: kept for key, kept in (turn.votes or {}).items() if key != str(run)}
             turn.votes = others | ({str(run): vote} if vote else {})
 
+        await self.write(work)
+
     async def preferences(self, owner: str) -> Preferences:
         """What the reader has set."""
-        async with self.session() as session:
-            return await session.get(Preferences, owner) or Preferences(owner=owner)
+        found = await self.read(lambda session: session.get(Preferences, owner))
+        return found or Preferences(owner=owner)
 
     async def prefer(self, owner: str, **values: Any) -> None:
         """Set what a reader prefers: `mode`, `language`, `theme`, `model`."""
-        async with self.writing() as session:
-            await session.execute(self.upsert(Preferences, {"owner": owner}, values))
+        made = self.upsert(Preferences, {"owner": owner}, values)
+        await self.write(lambda session: session.execute(made))
 
     def upsert(self, table: type[Base], key: dict[str, str], values: dict[str, Any]) -> Any:
         """Set columns of the row of that key, or make it; two who do so at once both succeed."""
@@ -893,23 +995,50 @@ class Store:
         made = (postgresql if on_postgresql else sqlite).insert(table).values(key | values)
         return made.on_conflict_do_update(index_elements=[*key], set_=values)
 
-    async def add_reply(self, reply: Reply) -> None:
-        """A reply that begins; with the first of a run, its turn shows that run."""
-        async with self.writing() as session:
-            session.add(reply)
-            if reply.step == 0:
-                await session.execute(
-                    update(Turn).where(Turn.id == reply.turn_id).values(shown_run=reply.run)
-                )
-            if reply.state != "streaming":
-                await index_reply(session, reply.id)
+    async def add_reply(self, reply: Reply, *, withheld_in: str | None = None) -> None:
+        """A reply that begins; with the first of a run, its turn shows that run.
 
-    async def save_reply(self, reply_id: str, **values: Any) -> None:
-        """Set columns of a reply. The search knows it once its state says that it has ended."""
-        async with self.writing() as session:
-            await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
-            if values.get("state", "streaming") != "streaming":
-                await index_reply(session, reply_id)
+        It is stored as it stands now, and may grow meanwhile.
+
+        Args:
+            withheld_in: the conversation that gets a dot in the list, as the reply withholds.
+        """
+        reply.id = reply.id or new_id()
+        values = columns_of(reply)
+        found = await words_at_the_end(values)
+
+        def work(session: Session) -> None:
+            session.execute(insert(Reply).values(**values))
+            if values["step"] == 0 and values["run"] > 0:  # until then a turn shows its first
+                shown = update(Turn).where(Turn.id == values["turn_id"])
+                session.execute(shown.values(shown_run=values["run"]))
+            if found is not None:
+                index_reply(session, values["id"], found)
+            mark_withheld(session, withheld_in)
+
+        await self.write(work)
+
+    async def save_reply(
+        self, reply_id: str, *, withheld_in: str | None = None, **values: Any
+    ) -> None:
+        """Set columns of a reply. The search knows it once its state says that it has ended.
+
+        Args:
+            reply_id: of the reply.
+            withheld_in: the conversation that gets a dot in the list, as the reply withholds.
+            values: by column.
+        """
+        found = await words_at_the_end(values)
+
+        def work(session: Session) -> None:
+            session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            if found is not None:
+                index_reply(session, reply_id, found)
+            elif values.get("state", "streaming") != "streaming":
+                index_reply(session, reply_id)
+            mark_withheld(session, withheld_in)
+
+        await self.write(work)
 
     async def save_growing(self, replies: Sequence[Reply]) -> None:
         """Write what has come of replies; of one that has ended meanwhile nothing is touched."""
@@ -920,32 +1049,28 @@ class Store:
             .values(text=bindparam("said"), thoughts=bindparam("thought"))
         )
         rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
-        async with self.writing() as session:
-            await session.execute(growing, rows)
-
-    async def mark_withheld(self, conversation_id: str) -> None:
-        """Note that a reply of the conversation withheld, for the dot in the list."""
-        async with self.writing() as session:
-            await session.execute(
-                update(Conversation).where(Conversation.id == conversation_id).values(withheld=True)
-            )
+        await self.write(lambda session: session.execute(growing, rows))
 
     async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
         """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
-        async with self.writing() as session:
-            reply_of(await load(session, owner, conversation_id), reply_id)
+
+        def work(session: Session) -> None:
+            turns = select(Turn.id).join(Turn.conversation).where(*there(owner, conversation_id))
+            which = Reply.id == reply_id, Reply.turn_id.in_(turns)
+            if session.scalar(select(Reply.id).where(*which)) is None:
+                raise NotFound(reply_id)
             if values:
-                await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+                session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+
+        await self.write(work)
 
 
-async def send(
-    session: AsyncSession, owner: str, conversation_id: str, files: Sequence[str]
-) -> None:
+def send(session: Session, owner: str, conversation_id: str, files: Sequence[str]) -> None:
     """Let files belong to a conversation; those of another one stay there."""
     if not files:
         return
     here = Attachment.conversation_id == conversation_id
-    sent = await session.execute(
+    sent = session.execute(
         update(Attachment)
         .where(
             Attachment.id.in_(files),
@@ -967,17 +1092,43 @@ def there(owner: str, id_: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def headed(session: AsyncSession, owner: str, id_: str) -> Conversation:
+def headed(session: Session, owner: str, id_: str) -> Conversation:
     """The conversation without its turns."""
-    found = await session.scalar(select(Conversation).where(*there(owner, id_)))
+    found = session.scalar(select(Conversation).where(*there(owner, id_)))
     if found is None:
         raise NotFound(id_)
     return found
 
 
-async def load(
-    session: AsyncSession, owner: str, id_: str, *, file_texts: bool = False
-) -> Conversation:
+def turn_in(session: Session, owner: str, conversation_id: str, which: ColumnElement[bool]) -> Turn:
+    """The turn of the owner's conversation for which `which` holds, with its replies."""
+    query = (
+        select(Turn)
+        .join(Conversation, Conversation.id == Turn.conversation_id)
+        .where(which, *there(owner, conversation_id))
+        .options(joinedload(Turn.replies))
+    )
+    found = session.scalars(query).unique().one_or_none()
+    if found is None:
+        raise NotFound(conversation_id)
+    return found
+
+
+def tree(session: Session, owner: str, id_: str) -> Conversation:
+    """The conversation with its turns as far as they say where they stand, without any words."""
+    stands = (Turn.conversation_id, Turn.parent_id, Turn.parent_run, Turn.shown_run)
+    query = (
+        select(Conversation)
+        .where(*there(owner, id_))
+        .options(selectinload(Conversation.turns).load_only(*stands, Turn.created_at))
+    )
+    found = session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound(id_)
+    return found
+
+
+def load(session: Session, owner: str, id_: str, *, file_texts: bool = False) -> Conversation:
     files = selectinload(Conversation.attachments)
     query = (
         select(Conversation)
@@ -987,7 +1138,7 @@ async def load(
             files.undefer(Attachment.text) if file_texts else files,
         )
     )
-    found = (await session.scalars(query)).one_or_none()
+    found = session.scalars(query).one_or_none()
     if found is None:
         raise NotFound(id_)
     return found
@@ -995,21 +1146,41 @@ async def load(
 
 async def listed_words(told: str) -> list[str]:
     """The words of a text; of a long one from a thread, so that nobody else waits for it."""
-
-    def found() -> list[str]:
-        return [word.text for word in words(told)]
-
-    return await asyncio.to_thread(found) if len(told) > LONG else found()
+    return await asyncio.to_thread(words_of, told) if len(told) > LONG else words_of(told)
 
 
-async def index(
-    session: AsyncSession, source: str, conversation_id: str, turn_id: str | None, told: str
+async def words_at_the_end(values: dict[str, Any]) -> list[str] | None:
+    """What a reply says, by its columns; None where it goes on, or where its text is not known."""
+    if values.get("state", "streaming") == "streaming" or "text" not in values:
+        return None
+    return await listed_words(split_thinking(values["text"]).answer)
+
+
+def words_of(told: str) -> list[str]:
+    return [word.text for word in words(told)]
+
+
+def index(
+    session: Session, source: str, conversation_id: str, turn_id: str | None, found: list[str]
 ) -> None:
     """Let the search find a text by its words, and no longer by those it had before."""
-    found = await listed_words(told)
-    await session.execute(delete(Indexed).where(Indexed.source == source))
-    values = {"source": source, "conversation_id": conversation_id, "turn_id": turn_id}
-    await session.execute(insert(Indexed).values(**values, words=found))
+    session.execute(delete(Indexed).where(Indexed.source == source))
+    session.execute(insert(Indexed), [indexed(source, conversation_id, turn_id, found)])
+
+
+def indexed(
+    source: str, conversation_id: str, turn_id: str | None, found: list[str]
+) -> dict[str, Any]:
+    """What the search knows a text by."""
+    told = {"source": source, "conversation_id": conversation_id, "turn_id": turn_id}
+    return {**told, "words": found}
+
+
+def mark_withheld(session: Session, conversation_id: str | None) -> None:
+    """Note that a reply of the conversation withheld, for the dot in the list."""
+    if conversation_id:
+        marked = update(Conversation).where(Conversation.id == conversation_id)
+        session.execute(marked.values(withheld=True))
 
 
 def indexed_rows(conversation: Conversation) -> list[dict[str, Any]]:
@@ -1019,25 +1190,18 @@ def indexed_rows(conversation: Conversation) -> list[dict[str, Any]]:
         told.append((turn.id, turn.id, turn.question))
         told += [(reply.id, turn.id, split_thinking(reply.text).answer) for reply in turn.replies]
     return [
-        {
-            "source": source,
-            "conversation_id": conversation.id,
-            "turn_id": turn_id,
-            "words": [word.text for word in words(said)],
-        }
-        for source, turn_id, said in told
+        indexed(source, conversation.id, turn_id, words_of(said)) for source, turn_id, said in told
     ]
 
 
-async def index_reply(session: AsyncSession, reply_id: str) -> None:
-    """Index what a reply says, without its thinking."""
-    query = (
-        select(Turn.conversation_id, Reply.turn_id, Reply.text)
-        .join(Reply, Reply.turn_id == Turn.id)
-        .where(Reply.id == reply_id)
-    )
-    for conversation_id, turn_id, said in await session.execute(query):
-        await index(session, reply_id, conversation_id, turn_id, split_thinking(said).answer)
+def index_reply(session: Session, reply_id: str, found: list[str] | None = None) -> None:
+    """Index what a reply says without its thinking: the words `found`, where they are known."""
+    where = select(Turn.conversation_id, Turn.id).join(Turn.replies).where(Reply.id == reply_id)
+    if found is None:
+        said = session.scalar(select(Reply.text).where(Reply.id == reply_id)) or ""
+        found = words_of(split_thinking(said).answer)
+    for conversation_id, turn_id in session.execute(where):
+        index(session, reply_id, conversation_id, turn_id, found)
 
 
 def titled(question: str) -> str:
@@ -1084,6 +1248,14 @@ def reply_of(conversation: Conversation, reply_id: str) -> tuple[Turn, Reply]:
     raise NotFound(reply_id)
 
 
+def interrupt(session: Session) -> None:
+    """Mark replies that stream as interrupted: nobody does so as a process begins."""
+    streaming = update(Reply).where(Reply.state == "streaming")
+    left = session.scalars(streaming.values(state="interrupted").returning(Reply.id))
+    for id_ in left.all():
+        index_reply(session, id_)
+
+
 def columns_of(row: Base) -> dict[str, Any]:
     """What has been set of a row that is not in a session."""
     columns = inspect(type(row)).column_attrs.keys()
@@ -1094,18 +1266,18 @@ def one_trip(url: URL) -> dict[str, Any]:
     """How an engine reaches SQLite with few trips to its threads, which it keeps."""
     if url.get_driver_name() != "aiosqlite":
         return {}
-    shared = url.database in {None, "", ":memory:"}  # one connection for all
-    kept = {} if shared else {"pool_size": CONNECTIONS, "max_overflow": 0}
-    return {"module": OneTripDriver(), **kept}
+    return {"module": OneTripDriver(), "pool_size": CONNECTIONS, "max_overflow": 0}
 
 
-def prepare_sqlite(connection: Any, _: Any) -> None:
-    """Foreign keys that hold, zeros in the place of what is deleted, little waiting for the disk.
+def in_memory() -> str:
+    """The address of a new SQLite database in memory, which is there while it has a connection."""
+    return f"sqlite+aiosqlite:///file:/candor-{new_id()}?vfs=memdb&uri=true"
 
-    More than `NORMAL` is not needed beside write-ahead.
-    """
+
+def execute_all(connection: Any, *pragmas: str) -> None:
+    """Set pragmas of a connection."""
     cursor = connection.cursor()
-    for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON"):
+    for pragma in pragmas:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -19,8 +19,9 @@ from guard.providers import connect
 from guard.text import split_thinking
 from guard.types import Message, ModelSpec
 
+from .in_place import InPlace
 from .live import Live
-from .store import TITLE_LENGTH, UNREACHABLE, Conversation, NotFound, Store, turn_of
+from .store import TITLE_LENGTH, UNREACHABLE, Conversation, NotFound, Store
 from .words import words
 
 log = logging.getLogger(__name__)
@@ -67,11 +68,11 @@ class Titles:
         self._store = store
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def begin(self, conversation: Conversation, live: Live, asker: Asker) -> None:
+    def begin(self, place: InPlace, live: Live, asker: Asker) -> None:
         """Ask once the reply has ended, if it is the first of the conversation."""
-        first = len(conversation.turns) == 1 and not conversation.turns[0].replies
-        if not first or asker.model is None:
+        if not place.alone or asker.model is None:
             return
+        conversation = place.conversation
         task = asyncio.create_task(self._entitle(conversation, live, asker, asker.model))
         self._tasks[conversation.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(conversation.id, None))
@@ -108,7 +109,7 @@ class Titles:
     async def _title(
         self, conversation_id: str, turn_id: str, asker: Asker, model: ModelSpec
     ) -> str | None:
-        turn = turn_of(await self._store.conversation(asker.owner, conversation_id), turn_id)
+        turn = await self._store.turn(asker.owner, conversation_id, turn_id)
         reply = turn.answer()
         if reply is None:
             return None

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from . import render
-from .routes import Body, Shared, Who, drawn, from_our_page
+from .in_place import in_place
+from .routes import Body, Shared, Who, from_our_page, whole_turn
 from .store import Vote
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
@@ -24,5 +24,5 @@ class Cast(Body):
 async def vote(id_: str, turn_id: str, body: Cast, who: Who, chat: Shared) -> dict[str, Any]:
     """Keep a vote. It is the reader's note: the conversation goes on with the same reply."""
     await chat.store.vote(who.owner, id_, turn_id, body.run, body.vote)
-    conversation = await chat.store.conversation(who.owner, id_)
-    return {"thread": await drawn(render.thread, conversation, chat.view(who), [])}
+    place = await in_place(chat.store, who.owner, id_, turn_id)
+    return {"html": await whole_turn(place, chat.view(who))}

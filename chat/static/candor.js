@@ -309,7 +309,7 @@ const acts = {
     applyTheme(theme);
     return attempt(() => api("/preferences", { theme }, "PATCH"));
   },
-  choose: (element) => page(element, { reply: element.closest("[data-reply]").dataset.reply }, "choose"),
+  choose: (element) => goOn(element),
   control: (element) => control(element),
   connect: () => root.querySelector("dialog.connect").showModal(),
   picker: () => choose({ take: settle }),
@@ -417,11 +417,15 @@ async function ask(element, what, body) {
   if (answer) show(answer); else element.disabled = false;
 }
 
-async function page(element, body, what = "show") {
+async function page(element, body) {
+  const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(element)}/show`), body));
+  if (answer) put("thread", answer.thread);
+}
+
+async function goOn(element) {
   const turn = turnOf(element);
-  const answer = await attempt(() => api(conversationPath(`/turns/${turn}/${what}`), body));
-  if (!answer) return;
-  put("thread", answer.thread);
+  const answer = await attempt(() => api(conversationPath(`/turns/${turn}/choose`), { reply: element.closest("[data-reply]").dataset.reply }));
+  if (answer) replaceTurn(turn, answer.html);
 }
 
 async function control(element) {
@@ -429,14 +433,14 @@ async function control(element) {
   const label = element.textContent;
   Object.assign(element, { disabled: true, textContent: state.say.control_asking });
   const answer = await attempt(() => api(conversationPath(`/replies/${reply}/control`), {}));
-  if (answer) renew(turnOf(element), answer.thread); else Object.assign(element, { disabled: false, textContent: label });
+  if (answer) replaceTurn(turnOf(element), answer.html); else Object.assign(element, { disabled: false, textContent: label });
 }
 
 async function rate(element, body) {
   const reply = element.closest("[data-reply]").dataset.reply;
   const turn = turnOf(element);
   const answer = await attempt(() => api(conversationPath(`/replies/${reply}/rate`), body));
-  if (answer) renew(turn, answer.thread);
+  if (answer) replaceTurn(turn, answer.html);
 }
 
 async function vote(element) {
@@ -445,13 +449,8 @@ async function vote(element) {
   const run = Number(element.closest(".vote").dataset.run);
   const answer = await attempt(() => api(conversationPath(`/turns/${turn}/vote`), { run, vote: taken ? null : element.dataset.vote }));
   if (!answer) return;
-  renew(turn, answer.thread);
+  replaceTurn(turn, answer.html);
   root.querySelector(`[data-turn="${turn}"] [data-vote="${element.dataset.vote}"]`)?.focus();
-}
-
-function renew(turn, thread) {
-  const fresh = Object.assign(document.createElement("div"), { innerHTML: thread });
-  replaceTurn(turn, fresh.querySelector(`[data-turn="${turn}"]`)?.outerHTML);
 }
 
 async function copy(element, text) {

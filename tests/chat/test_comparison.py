@@ -168,8 +168,8 @@ def test_a_vote_is_kept_changed_and_taken_back(page: Page) -> None:
         answer = page.post(way, run=0, vote=vote)
         assert answer.status_code == 200
         assert voted(page, id_) == pressed
-        assert 'data-vote="second" aria-pressed="false"' in answer.json()["thread"]
-        assert answer.json()["thread"].index("The conversation goes on with this reply") == goes_on
+        assert 'data-vote="second" aria-pressed="false"' in answer.json()["html"]
+        assert answer.json()["html"].index("The conversation goes on with this reply") == goes_on
 
 
 @pytest.mark.parametrize(

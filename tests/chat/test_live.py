@@ -313,7 +313,8 @@ async def test_a_stop_in_the_middle_of_a_write_loses_nothing(
     replies: LiveReplies, place: Place, file: Path
 ) -> None:
     """The verdict is being written (another process holds the database) when the stop comes."""
-    source = Told(START, word("No."), then=(judged(), word(" Never.")))
+    acting = judged().model_copy(update={"final": False})
+    source = Told(START, word("No."), then=(acting, word(" Never.")))
     live = await begin(replies, place, source)
     await until(lambda: live.version >= 2)
     with sqlite3.connect(file, isolation_level=None) as other:
@@ -392,6 +393,23 @@ async def test_a_locked_database_does_not_end_the_reply(
         other.execute("ROLLBACK")
     assert live.replies[0].state == "done"
     assert not live.kept
+
+
+async def test_a_model_is_read_while_its_replys_row_is_still_written(
+    replies: LiveReplies, place: Place, file: Path
+) -> None:
+    source = Told(START, word("It was "), then=(word("so."), judged(), done()))
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        live = await begin(replies, place, source)
+        await until(lambda: bool(live.replies) and live.replies[0].text == "It was ")
+        assert await place.kept() == []
+        other.execute("ROLLBACK")
+    source.go.set()
+    await over(live)
+    (reply,) = await place.kept()
+    assert (reply.text, reply.state, reply.status) == ("It was so.", "done", "withheld")
+    assert live.kept
 
 
 # --- watching ---------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def test_the_reader_chooses_the_reply_to_go_on_with(
     assert "goes on with this reply" in second
     assert "Go on with this reply" in first
     chosen = page.post(f"/conversations/{id_}/turns/{turn}/choose", reply=withheld)
-    first, second = articles(chosen.json()["thread"])
+    first, second = articles(chosen.json()["html"])
     assert "goes on with this reply" in first
     page.answered("And then?", id_, model=LLAMA, mode="off")
     told = host.asked[-1].body["messages"]
@@ -222,7 +222,7 @@ def test_a_judges_words_are_quoted_and_escaped(
 def test_one_click_asks_the_matched_control(page: Page, host: replies.Host) -> None:
     id_ = page.answered(TIANANMEN, model=QWEN)
     (reply,) = ids("reply", shown(page, id_))
-    thread = page.post(f"/conversations/{id_}/replies/{reply}/control").json()["thread"]
+    thread = page.post(f"/conversations/{id_}/replies/{reply}/control").json()["html"]
     size = len(replies.CANDID["kent state", "en"])
     assert f"Asked about the Kent State shootings of 1970, the same model answered in {size}" in (
         thread

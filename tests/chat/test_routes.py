@@ -197,10 +197,10 @@ def test_rating_is_kept_and_taken_back(page: Page) -> None:
     id_ = page.answered(TIANANMEN, model=QWEN)
     (reply,) = ids("reply", shown(page.state(id_)))
     path = f"/conversations/{id_}/replies/{reply}/rate"
-    assert 'aria-pressed="true"' in page.post(path, feedback="good").json()["thread"]
-    assert 'aria-pressed="true"' not in page.post(path, feedback=None).json()["thread"]
-    assert "You marked this reply" in page.post(path, not_withheld=True).json()["thread"]
-    assert "<mark>" in page.post(path, not_withheld=False).json()["thread"]
+    assert 'aria-pressed="true"' in page.post(path, feedback="good").json()["html"]
+    assert 'aria-pressed="true"' not in page.post(path, feedback=None).json()["html"]
+    assert "You marked this reply" in page.post(path, not_withheld=True).json()["html"]
+    assert "<mark>" in page.post(path, not_withheld=False).json()["html"]
     assert page.post(path).status_code == 200
     assert page.post(path, not_withheld=None).status_code == 422
 

@@ -22,6 +22,7 @@ from databases import address
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
+from chat.in_place import places
 from chat.store import (
     MIGRATIONS,
     Base,
@@ -70,9 +71,9 @@ async def test_an_edited_question_stands_beside_the_first(store: Store) -> None:
     edited = await store.add_turn(ANNA, id_, "Why not?", None)
     conversation = await store.conversation(ANNA, id_)
     assert [turn.id for turn in conversation.path()] == [edited]
-    siblings = conversation.siblings(turn_of(conversation, edited))
-    assert [turn.id for turn in siblings] == [first, edited]
-    assert conversation.newest_leaf(siblings[0]).id == second
+    (place,) = places(conversation)
+    assert place.siblings == [first, edited]
+    assert conversation.newest_leaf(turn_of(conversation, first)).id == second
     await store.change(ANNA, id_, leaf_id=second)
     back = await store.conversation(ANNA, id_)
     assert [turn.question for turn in back.path()] == ["Why?", "And then?"]
@@ -147,7 +148,7 @@ async def test_what_follows_a_run_is_shown_under_that_run_alone(store: Store) ->
     other = await store.add_turn(ANNA, id_, "And else?", first)
     conversation = await store.conversation(ANNA, id_)
     assert [turn.id for turn in conversation.path()] == [first, other]
-    assert conversation.siblings(turn_of(conversation, other)) == [turn_of(conversation, other)]
+    assert [place.siblings for place in places(conversation)] == [[first], [other]]
     await store.show(ANNA, id_, first, 0)
     conversation = await store.conversation(ANNA, id_)
     assert [turn.id for turn in conversation.path()] == [first, then, last]

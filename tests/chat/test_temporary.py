@@ -124,7 +124,7 @@ def test_everything_else_works_in_it(page: Page, host: replies.Host) -> None:
     back = page.post(f"/conversations/{id_}/turns/{turn}/show", run=0).json()["thread"]
     assert "1 of 2" in back
     rated = page.post(f"/conversations/{id_}/replies/{reply}/rate", feedback="good").json()
-    assert 'aria-pressed="true"' in rated["thread"]
+    assert 'aria-pressed="true"' in rated["html"]
     assert page.patch(f"/conversations/{id_}", mode="off").json() == {
         "entry": None,
         "title": "Temporary chat",

@@ -1,0 +1,85 @@
+"""What was asked and answered on the way to a question, as a model is told it.
+
+Plain rows of the turns on that way alone, read with a bounded number of statements: beside a
+hundred others, a row object for each reply with its verdict held the event loop up for longer than
+all else that a question takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import CTE, literal, select
+from sqlalchemy.orm import Session, aliased
+
+from .store import Attachment, NotFound, Reply, Store, Turn, answer_among, headed
+
+
+class Asked(NamedTuple):
+    """A question of the way, its files without what they hold, and what was said to it.
+
+    `answer` are the words of the reply that the conversation went on with, None where none spoke.
+    """
+
+    question: str
+    files: Sequence[Attachment]
+    answer: str | None
+
+
+async def talk(store: Store, owner: str, conversation_id: str, turn_id: str) -> list[Asked]:
+    """The questions from the first to that of `turn_id`, each with its answer.
+
+    Raises:
+        NotFound: there is no such turn, or it is not the owner's.
+    """
+    way = way_to(conversation_id, turn_id)
+    status = Reply.verdict["status"].as_string().label("status")
+    query = (
+        select(Turn.id.label("turn_id"), Turn.question, Turn.files, Turn.chosen)
+        .add_columns(Reply.id, Reply.lane, Reply.text, status)
+        .join(way, way.c.id == Turn.id)
+        .outerjoin(Reply, (Reply.turn_id == Turn.id) & (Reply.run == Turn.shown_run))
+        .order_by(way.c.above.desc(), Reply.step)
+    )
+
+    def work(session: Session) -> list[Asked]:
+        headed(session, owner, conversation_id)
+        rows = session.execute(query).all()
+        if not rows:
+            raise NotFound(turn_id)
+        any_files = any(row.files for row in rows)
+        files = files_by_id(session, conversation_id) if any_files else {}
+        return [asked([*of_it], files) for _, of_it in groupby(rows, lambda row: row.turn_id)]
+
+    return await store.read(work)
+
+
+def way_to(conversation_id: str, turn_id: str) -> CTE:
+    """The ids of a turn and of those that it follows, with how far each is above it."""
+    at_its_end = select(Turn.id, Turn.parent_id, literal(0).label("above")).where(
+        Turn.id == turn_id, Turn.conversation_id == conversation_id
+    )
+    way = at_its_end.cte("way", recursive=True)
+    parent = aliased(Turn)
+    further = (
+        select(parent.id, parent.parent_id, way.c.above + 1)
+        .join(way, parent.id == way.c.parent_id)
+        .where(parent.conversation_id == conversation_id)
+    )
+    return way.union_all(further)
+
+
+def files_by_id(session: Session, conversation_id: str) -> dict[str, Attachment]:
+    query = select(Attachment).where(Attachment.conversation_id == conversation_id)
+    return {file.id: file for file in session.scalars(query)}
+
+
+def asked(rows: Sequence[Any], files: dict[str, Attachment]) -> Asked:
+    """One question by its rows, one for each reply that is shown."""
+    first = rows[0]
+    said = [row for row in rows if row.text and row.text.strip()]
+    answer = answer_among(said, first.chosen)
+    attached = [files[id_] for id_ in first.files or () if id_ in files]
+    return Asked(first.question, attached, answer.text if answer else None)
