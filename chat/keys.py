@@ -31,14 +31,13 @@ class Keys:
         key = new_key()
         row = ApiKey(name=name, digest=digest(key), hint=key[:HINT])
         row.per_minute, row.per_day = per_minute, per_day
-        async with self.store.writing() as session:
-            session.add(row)
+        await self.store.write(lambda session: session.add(row))
         return row, key
 
     async def listed(self) -> Sequence[ApiKey]:
         """All keys, revoked ones too, oldest first."""
-        async with self.store.session() as session:
-            return (await session.scalars(select(ApiKey).order_by(ApiKey.created_at))).all()
+        query = select(ApiKey).order_by(ApiKey.created_at)
+        return await self.store.read(lambda session: session.scalars(query).all())
 
     async def revoke(self, id_: str) -> None:
         """Let nobody in with a key any more.
@@ -47,10 +46,9 @@ class Keys:
             NotFound: there is no such key, or it is revoked already.
         """
         which = ApiKey.id == id_, ApiKey.revoked_at.is_(None)
-        async with self.store.writing() as session:
-            gone = await session.execute(update(ApiKey).where(*which).values(revoked_at=now()))
-            if not gone.rowcount:  # type: ignore[attr-defined]
-                raise NotFound(id_)
+        revoking = update(ApiKey).where(*which).values(revoked_at=now()).returning(ApiKey.id)
+        if await self.store.write(lambda session: session.scalar(revoking)) is None:
+            raise NotFound(id_)
 
     async def find(self, hashed: str) -> Key | None:
         """The key of that SHA-256, if it lets anyone in.
@@ -60,8 +58,7 @@ class Keys:
         """
         query = select(ApiKey).where(ApiKey.digest == hashed, ApiKey.revoked_at.is_(None))
         try:
-            async with self.store.session() as session:
-                row = await session.scalar(query)
+            row = await self.store.read(lambda session: session.scalar(query))
         except UNREACHABLE as error:
             log.error("the keys cannot be read: %s", getattr(error, "orig", error))  # noqa: TRY400
             raise ApiError(503, "keys cannot be looked up now; try again in a moment") from error

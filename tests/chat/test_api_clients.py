@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -115,6 +117,14 @@ def test_openai_without_a_key_is_refused(site: Site) -> None:
     wrong = OpenAI(base_url=f"{site.url}/v1", api_key="wrong")
     with wrong, pytest.raises(openai.AuthenticationError):
         wrong.models.list()
+
+
+def test_the_example_of_the_docs(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    code, printed = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", page, re.DOTALL)[0]
+    code = code.replace("http://localhost:7860", site.url).replace("candor-…", V1_KEY)
+    exec(compile(code, "docs/api.md", "exec"), {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out == printed
 
 
 # LiteLLM

@@ -193,6 +193,7 @@ async def test_all_of_a_readers_rows_go_and_nobody_elses(store: Store) -> None:
         "preferences": 1,
         "model_options": 1,
         "attachment": 2,
+        "api_key": 0,  # they are the operator's
     }
     assert await search(store, ANNA, phrases(SECRET)) == []
     assert [found.conversation.id for found in await search(store, BERT, phrases("Weka"))] == [

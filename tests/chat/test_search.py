@@ -189,6 +189,7 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
             "ALTER TABLE conversation DROP COLUMN pinned",
             "CREATE INDEX ix_conversation_owner ON conversation (owner, updated_at)",
             "ALTER TABLE preferences DROP COLUMN language",
+            "DROP TABLE api_key",
             "DROP TABLE share",
             "ALTER TABLE reply DROP COLUMN source",
             "ALTER TABLE preferences DROP COLUMN theme",
