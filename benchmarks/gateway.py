@@ -1,7 +1,7 @@
 """What Candor's OpenAI-compatible API costs, beside other gateways, and what only it does.
 
     python benchmarks/gateway.py --litellm-python LITELLM_VENV/bin/python \\
-        --nemo-python NEMO_VENV/bin/python --portkey FOLDER          # 6 minutes
+        --nemo-python NEMO_VENV/bin/python --portkey FOLDER          # about 5 minutes a round
     python benchmarks/gateway.py --quick ...                         # less than 2 minutes
 
 A host of models on plain sockets (`beside/host.py`) replies in English prose at a steady rate and
@@ -188,7 +188,9 @@ def measured(client: Client, arguments: argparse.Namespace) -> Figures:
     before, began = server.processor_seconds(), time.monotonic()
     answered = uvloop.run(client.crowd(arguments.seconds))
     found["requests/s"] = answered / (time.monotonic() - began)
-    found["processor a request (ms)"] = 1000 * (server.processor_seconds() - before) / answered
+    found["processor a request (ms)"] = (
+        1000 * (server.processor_seconds() - before) / max(answered, 1)
+    )
     for number in arguments.streams:
         before = server.processor_seconds()
         listening = client.together(number, arguments.within) if number > 1 else client.alone()
@@ -217,7 +219,7 @@ def rounds(arguments: argparse.Namespace, folder: Path) -> dict[str, list[Figure
                         got = measured(client, arguments)
                 except (ConnectionError, SystemExit) as error:
                     ERRORS.print(f"round {round_ + 1}: {gateway.name} left out: {error}")
-                    continue
+                    got = {}
                 found.setdefault(gateway.name, []).append(got)
                 ERRORS.print(f"round {round_ + 1}: {gateway.name}: {got}")
     return found
@@ -283,7 +285,8 @@ def held_back(arguments: argparse.Namespace, folder: Path) -> dict[str, Reached]
 
 def middle(rows: Sequence[Figures]) -> Figures:
     """The median of each figure over the rounds."""
-    return {key: statistics.median(row[key] for row in rows if key in row) for key in rows[0]}
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return {key: statistics.median(row[key] for row in rows if key in row) for key in keys}
 
 
 def added(found: dict[str, list[Figures]]) -> dict[str, Figures]:
@@ -292,7 +295,7 @@ def added(found: dict[str, list[Figures]]) -> dict[str, Figures]:
     for name, rows in found.items():
         over = [
             {
-                key: value - (base[key] if is_time(key) and name != DIRECT else 0)
+                key: value - (base.get(key, 0) if is_time(key) and name != DIRECT else 0)
                 for key, value in row.items()
             }
             for row, base in zip(rows, found[DIRECT], strict=False)
@@ -310,7 +313,7 @@ def ratios(told: dict[str, Figures]) -> Figures:
     ours, rate, first = told.get(ON, {}), "requests/s", "1: first token p50 (ms)"
     found: Figures = {}
     for name, other in (("LiteLLM", LITELLM), ("Portkey", PORTKEY)):
-        if rate in ours and other in told:
+        if rate in ours and rate in told.get(other, {}):
             found[f"{rate}, of {name}'s"] = ours[rate] / told[other][rate]
     if first in ours and first in told.get(LITELLM, {}):
         found["first token at 1 stream, added, of LiteLLM's"] = ours[first] / told[LITELLM][first]
@@ -352,7 +355,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--nemo-python", type=Path, help="of the venv with NeMo Guardrails")
     parser.add_argument("--portkey", type=Path, default=Path(), help="where npm installed it")
     parser.add_argument("--only", nargs="+", choices=names, default=names)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 50, 200])
     parser.add_argument("--tokens", type=int, default=200, help="of each reply")
     parser.add_argument("--rate", type=float, default=40, help="tokens a second of each reply")
