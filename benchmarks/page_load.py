@@ -32,11 +32,10 @@ import statistics
 import sys
 import tempfile
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
 from gradio_client.utils import apply_diff
@@ -45,6 +44,7 @@ from rich.console import Console
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from beside import servers
+from beside.client import Arrival, Update, dechunked, delays, events
 from beside.servers import Server
 from beside.text import pieces, seen_after_each, seen_in_html, seen_in_markdown
 
@@ -61,20 +61,6 @@ BEFORE = 100  # turns of a long conversation: 200 messages
 TEXT_PART = re.compile(r'data-part="text"[^>]*>(.*?)</div>\s*<div data-part="note"', re.DOTALL)
 BLOCK = re.compile(r'<div class="block">(.*?)</div>', re.DOTALL)
 WANTED = {"added latency p95, of Gradio's": 0.1, "200 messages, of none (p95)": 1.2}
-
-
-class Arrival(NamedTuple):
-    """Bytes that came from a socket, and when (seconds of the monotonic clock)."""
-
-    at: float
-    data: bytes
-
-
-class Update(NamedTuple):
-    """What could be seen of a reply from some moment on, in letters and digits."""
-
-    at: float
-    seen: int
 
 
 @dataclass
@@ -146,43 +132,10 @@ async def listen(port: int, path: str, cookie: str = "") -> list[Arrival]:
     return arrivals
 
 
-def dechunked(content: bytes) -> bytes:
-    return b"".join(content[start:end] for start, end in chunks(content))
-
-
-def chunks(content: bytes) -> Iterator[tuple[int, int]]:
-    """Where the chunks of a chunked body lie."""
-    at = 0
-    while (line := content.find(b"\r\n", at)) > at:
-        length = int(content[at:line], 16)
-        yield line + 2, line + 2 + length
-        at = line + 4 + length
-
-
 def messages(arrivals: Sequence[Arrival]) -> Iterator[tuple[float, str, Any]]:
     """The server-sent events: when the last byte of each had come, its name and its data."""
-    content = b"".join(one.data for one in arrivals)
-    ends, reached = [], 0
-    for one in arrivals:
-        reached += len(one.data)
-        ends.append(reached)
-    start = content.index(b"\r\n\r\n") + 4
-    body, places = b"", []  # of each chunk: where it ends in the body, and in the stream
-    for begin, end in chunks(content[start:]):
-        body += content[start + begin : start + end]
-        places.append((len(body), start + end))
-    at = 0
-    while (end := body.find(b"\n\n", at)) >= 0:
-        place = places[bisect_left(places, (end + 2, 0))][1]
-        lines = body[at:end].decode().replace("\r", "").split("\n")
-        told = dict(line.split(": ", 1) for line in lines if ": " in line)
-        if "data" in told:
-            yield (
-                arrivals[bisect_left(ends, place)].at,
-                told.get("event", ""),
-                json.loads(told["data"]),
-            )
-        at = end + 2
+    for one in events(arrivals):
+        yield one.at, one.name, json.loads(one.data)
 
 
 # what each page's protocol shows
@@ -294,24 +247,6 @@ def measured(
         found.missing += len({*wanted}) - len(late)
         found.firsts += [after - each.asked for _, after in late[:1]]
         found.bytes += sum(len(one.data) for one in each.arrivals)
-    return found
-
-
-def delays(
-    sent: Sequence[float], wanted: Sequence[int], updates: Sequence[Update]
-) -> list[tuple[float, float]]:
-    """For each token that shows a letter: when it was sent, and when it could first be seen."""
-    found, reached, coming = [], 0, iter(updates)
-    update = next(coming, None)
-    for at, seen in zip(sent, wanted, strict=True):
-        if seen == reached:
-            continue
-        while update is not None and update.seen < seen:
-            update = next(coming, None)
-        if update is None:
-            break
-        found.append((at, update.at))
-        reached = seen
     return found
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import httpx2
 ROOT = Path(__file__).parents[2]
 BESIDE = Path(__file__).parent
 PATIENCE = 180  # seconds to start on a busy machine
+LAST_WORDS = 2000  # bytes of what a server wrote that are told where it does not start
 
 
 def free_port() -> int:
@@ -37,9 +39,20 @@ class Server:
         return int(self.url.rpartition(":")[2])
 
     def processor_seconds(self) -> float:
-        """What it has taken so far, in all its threads (Linux)."""
-        told = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
-        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+        """What it and its children have taken so far, in all their threads (Linux)."""
+        taken, parents = {}, {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                told = stat.read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended
+            process = int(stat.parent.name)
+            parents[process] = int(told[1])
+            taken[process] = sum(map(int, told[11:15]))  # its own, and of children that ended
+        family = {self.process}
+        while more := {one for one, parent in parents.items() if parent in family} - family:
+            family |= more
+        return sum(taken[one] for one in family & set(taken)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -47,16 +60,21 @@ def serving(command: list[str], port: int, health: str, **environment: str) -> I
     """A server on `port` for as long as the block runs.
 
     Raises:
-        SystemExit: it did not start.
+        SystemExit: it did not start; says what it wrote last.
     """
     url = f"http://127.0.0.1:{port}"
     held = {**os.environ, "NO_PROXY": "127.0.0.1", **environment}
-    with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=held) as process:
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, cwd=ROOT, env=held, stdout=log, stderr=log) as process,
+    ):
         try:
             end = time.monotonic() + PATIENCE
             while not answers(url + health):
                 if process.poll() is not None or time.monotonic() > end:
-                    raise SystemExit(f"{' '.join(command)} did not start")
+                    log.seek(0)
+                    last = log.read()[-LAST_WORDS:].decode(errors="replace")
+                    raise SystemExit(f"{' '.join(command)} did not start:\n{last}")
                 time.sleep(0.1)
             yield Server(url, process.pid)
         finally:
@@ -75,8 +93,8 @@ def host(rate: float, tokens: int) -> Iterator[Server]:
     """The host of models."""
     port = free_port()
     script = str(BESIDE / "host.py")
-    command = [script, "--port", str(port), "--rate", str(rate), "--tokens", str(tokens)]
-    with serving(command, port, "/health") as server:
+    options = ["--port", str(port), "--rate", str(rate), "--tokens", str(tokens)]
+    with serving([sys.executable, script, *options], port, "/health") as server:
         yield server
 
 
@@ -85,7 +103,7 @@ def candor(models: Server, folder: Path) -> Iterator[Server]:
     """Candor as an operator starts it, its data in `folder`."""
     port = free_port()
     told = {"PORT": str(port), "CANDOR_DATA": str(folder), "CANDOR_BASE_URL": f"{models.url}/v1"}
-    with serving(["app.py"], port, "/health", **told) as server:
+    with serving([sys.executable, "app.py"], port, "/health", **told) as server:
         time.sleep(3)  # what it loads once the page is up
         yield server
 
@@ -95,6 +113,6 @@ def gradio(models: Server, *options: str) -> Iterator[Server]:
     """A bare Gradio chat."""
     port = free_port()
     script = str(BESIDE / "gradio_chat.py")
-    command = [script, "--port", str(port), "--host", models.url, *options]
+    command = [sys.executable, script, "--port", str(port), "--host", models.url, *options]
     with serving(command, port, "/", GRADIO_SERVER_NAME="127.0.0.1") as server:
         yield server
