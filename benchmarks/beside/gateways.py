@@ -32,7 +32,7 @@ globalThis.fetch = async (...given) => {
 };"""
 DECLINING = ["cannot discuss this", "relevant laws and regulations", "consult official sources"]
 DIRECT, LITELLM, PORTKEY, NEMO = "direct", "LiteLLM", "Portkey", "NeMo Guardrails"
-OFF, ON = "Candor, guard off", "Candor, guard on"
+OFF, ON, TWO = "Candor, guard off", "Candor, guard on", "Candor, guard on, 2 processes"
 
 Start = Callable[[Server, Path], AbstractContextManager[Server]]
 
@@ -63,8 +63,9 @@ def known(litellm_python: Path | None, nemo_python: Path | None, portkey: Path) 
     proxy, rails = beside(litellm_python, "litellm"), beside(nemo_python, "nemoguardrails")
     return [
         Gateway(DIRECT, direct),
-        Gateway(OFF, candor, {"guard": {"mode": "off"}}),
-        Gateway(ON, candor, {"guard": {"mode": "fallback"}}),
+        Gateway(OFF, candor(1), {"guard": {"mode": "off"}}),
+        Gateway(ON, candor(1), {"guard": {"mode": "fallback"}}),
+        Gateway(TWO, candor(2), {"guard": {"mode": "fallback"}}),
         Gateway(
             LITELLM, litellm(proxy), missing=missing(proxy, "--litellm-python VENV/bin/python")
         ),
@@ -92,14 +93,19 @@ def direct(models: Server, _: Path) -> Iterator[Server]:
     yield models
 
 
-@contextmanager
-def candor(models: Server, folder: Path) -> Iterator[Server]:
+def candor(workers: int) -> Start:
     """The API as an operator starts it alone."""
-    port = free_port()
-    told = {"CANDOR_BASE_URL": f"{models.url}/v1", "CANDOR_DATA": str(folder)}
-    command = [sys.executable, "-m", "guard", "serve", "--port", str(port)]
-    with serving(command, port, "/health", CANDOR_API_KEYS="open", **told) as server:
-        yield server
+
+    @contextmanager
+    def start(models: Server, folder: Path) -> Iterator[Server]:
+        port = free_port()
+        told = {"CANDOR_BASE_URL": f"{models.url}/v1", "CANDOR_DATA": str(folder)}
+        command = [sys.executable, "-m", "guard", "serve", "--port", str(port)]
+        command += ["--workers", str(workers)]
+        with serving(command, port, "/health", CANDOR_API_KEYS="open", **told) as server:
+            yield server
+
+    return start
 
 
 def litellm(program: Path) -> Start:

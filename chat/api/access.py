@@ -11,15 +11,17 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
-from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import ApiError
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.aio.strategies import MovingWindowRateLimiter
 
 OPEN = "open"
 PREFIX = "candor-"
@@ -41,6 +43,10 @@ class Key(NamedTuple):
 
     @property
     def quotas(self) -> list[RateLimitItem]:
+        if self.per_minute is self.per_day is None:
+            return []
+        from limits import RateLimitItemPerDay, RateLimitItemPerMinute  # not at the start
+
         per_minute = [RateLimitItemPerMinute(self.per_minute)] if self.per_minute else []
         return [*per_minute, *([RateLimitItemPerDay(self.per_day)] if self.per_day else [])]
 
@@ -77,14 +83,18 @@ class Access:
     anyone: bool = False
     hub: bool = False
     known: dict[str, tuple[float, Key | None]] = field(default_factory=dict)
-    limiter: MovingWindowRateLimiter = field(
-        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
-    )
 
     def __post_init__(self) -> None:
         words = [word.strip() for word in self.given.split(",") if word.strip()]
         self.open = self.anyone or OPEN in words
         self.named = {digest(word): Key(f"given-{n}") for n, word in enumerate(words)}
+
+    @cached_property
+    def limiter(self) -> MovingWindowRateLimiter:
+        from limits.aio.storage import MemoryStorage
+        from limits.aio.strategies import MovingWindowRateLimiter
+
+        return MovingWindowRateLimiter(MemoryStorage())
 
     async def caller(self, authorization: str) -> Caller:
         """Who sent the header.

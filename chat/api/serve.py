@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import sys
@@ -22,6 +23,8 @@ from guard.providers.connect import on_offer
 from .access import Access, Find, Key
 from .app import PATH, api_app
 from .sharing import Api
+
+COLLECTING = 20_000, 50, 100  # Python's own looks through all that stays far too often
 
 
 def api_of(guard: Guard, own: Guard, given: str, find: Find) -> Api:
@@ -62,6 +65,7 @@ def get_ready(guard: Guard) -> None:
     if guard.connection.kind != "demo":
         importlib.import_module("guard.providers.relay")
     guard.warm_up()
+    gc.set_threshold(*COLLECTING)
 
 
 async def close_sessions() -> None:
