@@ -255,7 +255,8 @@ def reached(gateway: Gateway, folder: Path) -> Reached:
         servers.serving(command, port, "/v1/models") as models,
         gateway.start(models, folder) as server,
     ):
-        body = {"guard": {"mode": "fallback", "hold": HOLD}} if gateway.name == ON else {}
+        holding = {"guard": {"mode": "fallback", "hold": HOLD}}
+        body = holding if gateway.name in (ON, TWO) else gateway.body
         asked = Gateway(gateway.name, gateway.start, body, gateway.headers)
         client = Client(asked, server, models, 1000)
         uvloop.run(client.stream("warm", 1000))
