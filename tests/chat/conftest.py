@@ -7,6 +7,7 @@ from pathlib import Path
 
 import databases
 import pytest
+import redis
 import replies
 from pydantic import SecretStr
 from served import API_KEY, HF_TOKEN, V1_KEY, Page, Site, page_of, serving, settles
@@ -56,6 +57,20 @@ def stranger(site: Site) -> Iterator[Page]:
 def postgresql() -> Iterator[str]:
     with databases.server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[str]:
+    with databases.redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(shared_redis: str) -> str:
+    """The address of an empty Redis server."""
+    with redis.Redis.from_url(shared_redis) as client:
+        client.flushdb()
+    return shared_redis
 
 
 @pytest.fixture

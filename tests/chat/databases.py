@@ -1,4 +1,7 @@
-"""Databases for tests: SQLite files, and a PostgreSQL server of our own where one is installed."""
+"""Databases for tests: SQLite files, and servers of PostgreSQL and Redis where they are installed.
+
+`TEST_POSTGRES_URL` and `TEST_REDIS_URL` name servers that are there already; tests empty them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from served import free_port
+import redis
+from served import free_port, settles
 from sqlalchemy.ext.asyncio import create_async_engine
 
 BINARIES = Path("/usr/lib/postgresql")
@@ -71,6 +75,38 @@ async def emptied(server: str) -> str:
         await connection.exec_driver_sql("CREATE SCHEMA public")
     await engine.dispose()
     return server
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """The address of a Redis server: the one of `TEST_REDIS_URL`, else one for the time."""
+    given = os.environ.get("TEST_REDIS_URL")
+    if given:
+        yield given
+        return
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Redis is not installed, and TEST_REDIS_URL names no server")
+    port = free_port()
+    quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--bind", "127.0.0.1"]
+    with tempfile.TemporaryDirectory(prefix="candor-redis") as folder:
+        process = subprocess.Popen([program, "--port", str(port), "--dir", folder, *quiet])
+        try:
+            url = f"redis://127.0.0.1:{port}/0"
+            assert settles(lambda: answers(url)), "Redis did not start"
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def answers(url: str) -> bool:
+    """Whether a Redis server can be reached."""
+    with redis.Redis.from_url(url) as client:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
 
 
 def address(file: Path) -> str:
