@@ -1,7 +1,11 @@
-"""Serve Candor: `python app.py`, with HOST, PORT and the variables of the README."""
+"""Serve Candor: `python app.py`, with HOST, PORT and the variables of the README.
+
+`python app.py --migrate` brings the database's tables up to date and ends, as before a roll-out.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import logging
@@ -13,6 +17,10 @@ from guard.errors import CandorError
 
 def main() -> int:
     """Read the settings, build the app, say what answers, and serve until told to stop."""
+    parser = argparse.ArgumentParser(description="Serve Candor, as the environment says.")
+    told = "bring the database's tables up to date, and end"
+    parser.add_argument("--migrate", action="store_true", help=told)
+    migrates_alone = parser.parse_args().migrate
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "httpx2", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -21,6 +29,11 @@ def main() -> int:
         from chat import settings as settings_module
 
         settings = settings_module.load()
+        if migrates_alone:
+            from chat.store import migrated
+
+            asyncio.run(migrated(settings.database))
+            return 0
         settings.catalogue()  # what is wrong is told before the page is built, which takes seconds
         topics.load()
         from chat.store import ready

@@ -93,7 +93,7 @@ def build(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store = await Store(settings.database).open()
+        store = await Store(settings.database, settings.database_connections).open()
         chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     default_model: str | None = Field(default=None, alias="CANDOR_DEFAULT_MODEL")
     title_model: str | None = Field(default=None, alias="CANDOR_TITLE_MODEL")
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
+    database_connections: int = Field(
+        default=10, alias="CANDOR_DATABASE_CONNECTIONS", ge=1, le=1000
+    )
     redis_url: SecretStr | None = Field(default=None, alias="CANDOR_REDIS_URL")
     data: Path = Field(default=ROOT / "data", alias="CANDOR_DATA")
     models: Path = Field(default=catalogue_file.FILE, alias="CANDOR_MODELS")
