@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from served import free_port, settles
+from ports import free_port, settles
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 

@@ -6,10 +6,8 @@ What the script does with the answers is not covered here: see `tests/browser`.
 from __future__ import annotations
 
 import json
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +15,12 @@ from typing import Any
 import httpx2
 import uvicorn
 from fastapi import FastAPI
+from ports import free_port, settles
 
 from chat.app import build
 from chat.settings import Settings
 
+__all__ = ["free_port", "settles"]  # for who has them from here
 API_KEY = "sk-ApiKeyApiKeyApiKeyApiKey"
 HF_TOKEN = "hf_TokenTokenTokenTokenToken"
 V1_KEY = "our-own-key-our-own-key"
@@ -28,22 +28,6 @@ QWEN = "Qwen/Qwen2.5-72B-Instruct"
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 SOUP = "How do I cook lentil soup?"
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def settles(reached: Callable[[], Any], seconds: float = 20) -> bool:
-    """Whether `reached` comes true within a generous time."""
-    end = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @dataclass
