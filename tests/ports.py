@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+MISSING = " is not installed"  # why tests are skipped whose server is absent
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -1,5 +1,7 @@
 """Databases for tests: SQLite files, and servers of PostgreSQL and Redis where they are installed.
 
+    python tests/chat/databases.py make test  # with one server of each for all of its processes
+
 `TEST_POSTGRES_URL` and `TEST_REDIS_URL` name servers that are there already. Tests make databases
 `candor_test_*` in the one, and empty databases 0, 1, 2, … of the other.
 """
@@ -11,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +24,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from ports import free_port, settles
+from ports import MISSING, free_port, settles
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -47,6 +50,7 @@ class PostgreSQL:
 
     def start(self) -> None:
         options = f"-p {self._port} -c listen_addresses=127.0.0.1 -k {self._folder} -c fsync=off"
+        options += " -c max_connections=300"
         self._run("pg_ctl", "-o", options, "-l", str(self._folder / "log"), "-w", "start")
 
     def stop(self) -> None:
@@ -71,8 +75,8 @@ class PostgreSQL:
 def missing(what: str) -> NoReturn:
     """Leave a test out that needs a server; where changes are checked, none may be left out."""
     if os.environ.get("CI"):
-        pytest.fail(f"{what} is not installed, and CI leaves nothing out")
-    pytest.skip(f"{what} is not installed")
+        pytest.fail(f"{what}{MISSING}, and CI leaves nothing out")
+    pytest.skip(f"{what}{MISSING}")
 
 
 def binaries() -> Path | None:
@@ -176,3 +180,18 @@ def answers(url: str) -> bool:
 
 def address(file: Path) -> str:
     return f"sqlite+aiosqlite:///{file}"
+
+
+def main() -> int:
+    """Run a command with a server of each kind; returns how it ended."""
+    if binaries() is None or not shutil.which("redis-server"):
+        return subprocess.run(
+            sys.argv[1:], check=False
+        ).returncode  # which tells what it leaves out
+    with own_server() as postgresql, redis_server() as redis_url:
+        given = {"TEST_POSTGRES_URL": postgresql.url, "TEST_REDIS_URL": redis_url}
+        return subprocess.run(sys.argv[1:], env=os.environ | given, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
