@@ -190,6 +190,7 @@ async def run(
         options=lambda asked: own.get(asked.id, Options()),
         goes_on=begun.text if begun else "",
         thoughts=begun.thoughts if begun else None,
+        relaying=chat.speaking(who),
     )
     turn.shown_run = number
     html = await whole_turn(place, view)  # while nothing changes it
