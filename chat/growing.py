@@ -20,7 +20,7 @@ from .markdown import Block, parse
 WORDS = r"[^\W_]|[ ,.?'\"%/–—…-]|[。，、？！：；（）《》“”‘’«»؟،]"
 PLAIN = re.compile(rf"(?:{WORDS})+")
 LAST_WORDS = re.compile(rf"(?:{WORDS})+\Z")
-CODE = re.compile("[^\n\r`~\x00\ue000-\uf8ff]+")
+CODE = re.compile("[^\n\r\t`~\x00\ue000-\uf8ff]+")
 # A line of ordinary text: behind its markers comes a letter, and it is no row of a table.
 MARKERS = r"[ >]*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6}) +)*"
 ORDINARY = re.compile(rf"{MARKERS}([*_\"'“‘«(]*[^\W\d_][^|\n]*)\Z")
@@ -137,6 +137,6 @@ def in_open_fence(source: str, block: Block, line: str) -> bool:
     return (
         opening.startswith(FENCE)
         and source.count("\n") > block.line
-        and line[-1] != " "
+        and line[-1] not in " \t"
         and not (line.lstrip().startswith(FENCE))
     )
