@@ -282,11 +282,12 @@ async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
 async def telling(chat: Chat, who: Reader, live: Live, turn: Turn) -> AsyncIterator[bytes]:
     """The events of a running turn and of its end, as they go over the wire."""
     watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
-    async for message in watch(live, watcher):
-        yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
+    async for messages in watch(live, watcher):
+        told = [event("update", {"turn": turn.id, **message}) for message in messages or ()]
+        yield b"".join(told) or STILL_HERE
     # of what could not be stored, what the page shows is all there is
-    async for told in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
-        yield told
+    async for last in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
+        yield last
 
 
 async def ending(chat: Chat, who: Reader, id_: str, ended: str | None) -> AsyncIterator[bytes]:

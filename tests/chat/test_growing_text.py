@@ -109,7 +109,9 @@ def test_marks_stay_where_they_are_while_more_comes() -> None:
     assert "<mark>cannot say</mark>" in page.blocks[0]
 
 
-@pytest.mark.parametrize("line", ["- one of", "12. one of", "> one of", "## one of", "- **one** of"])
+@pytest.mark.parametrize(
+    "line", ["- one of", "12. one of", "> one of", "## one of", "- **one** of"]
+)
 def test_words_behind_a_marker_are_told_as_words(line: str) -> None:
     growing = GrowingText()
     growing.grow(line)
