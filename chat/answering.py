@@ -89,9 +89,7 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
         first = Turn(question=question, files=attached, replies=[])
         new = await chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
         known = None if attached else begun(new, first)
-        return await run(
-            chat, who, new.id, first.id, spec, known=known
-        )  # nobody else knows of it yet
+        return await run(chat, who, new.id, first.id, spec, known=known)
     async with chat.live.alone(id_):
         last = (await chat.store.heading(who.owner, id_)).leaf_id
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
