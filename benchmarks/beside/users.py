@@ -2,7 +2,7 @@
 
 A user puts a question, listens until its reply ends (a broken connection is opened again, at
 another replica if there is one), and asks the next. A question whose answer did not come is put
-again with the same key, as the page does. Each question is told from all others by its name.
+again with the same id, as the page does. Each question is told from all others by its name.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from uuid import uuid4
 
 import aiohttp
 
@@ -93,7 +94,7 @@ class Users:
     ) -> str | None:
         """Put a question; the conversation's id, or None where it was refused."""
         body = {"question": f"What is told of this? [{put.name}]", "model": self.model}
-        body |= {"mode": "warn", "conversation": conversation}
+        body |= {"mode": "warn", "conversation": conversation, "turn": uuid4().hex}
         end = time.monotonic() + self.patience
         for tries in itertools.count():
             try:
