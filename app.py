@@ -15,12 +15,12 @@ from guard import topics
 from guard.errors import CandorError
 
 
-def main() -> int:
-    """Read the settings, build the app, say what answers, and serve until told to stop."""
-    parser = argparse.ArgumentParser(description="Serve Candor, as the environment says.")
-    told = "bring the database's tables up to date, and end"
-    parser.add_argument("--migrate", action="store_true", help=told)
-    migrates_alone = parser.parse_args().migrate
+def main(*, migrate: bool = False) -> int:
+    """Read the settings, build the app, say what answers, and serve until told to stop.
+
+    Args:
+        migrate: only bring the database's tables up to date.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "httpx2", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -29,7 +29,7 @@ def main() -> int:
         from chat import settings as settings_module
 
         settings = settings_module.load()
-        if migrates_alone:
+        if migrate:
             from chat.store import migrated
 
             asyncio.run(migrated(settings.database))
@@ -66,5 +66,12 @@ def main() -> int:
     return 0
 
 
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Serve Candor, as the environment says.")
+    told = "bring the database's tables up to date, and end"
+    parser.add_argument("--migrate", action="store_true", help=told)
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(migrate=arguments().migrate))
