@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import sys
 
 from guard import topics
@@ -13,14 +12,13 @@ from guard.errors import CandorError
 
 def main() -> int:
     """Read the settings, build the app, say what answers, and serve until told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "httpx2", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     gc.disable()  # half a second of collecting at the start, where all that is made stays
     try:
         from chat import settings as settings_module
+        from chat.telemetry import logs
 
         settings = settings_module.load()
+        logs.configure(settings.telemetry)
         settings.catalogue()  # what is wrong is told before the page is built, which takes seconds
         topics.load()
         from chat.store import ready
@@ -43,7 +41,8 @@ def main() -> int:
         app,
         host=settings.host,
         port=settings.port,
-        log_level="warning",
+        log_config=None,  # its lines are ours
+        access_log=False,
         timeout_graceful_shutdown=3,
         forwarded_allow_ips="*" if settings.on_a_space else None,
     )

@@ -33,6 +33,7 @@ from guard.events import (
 )
 
 from .store import UNREACHABLE, Reply, State, Store, new_id, now
+from .telemetry.logs import hashed
 from .tools import noted
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,8 @@ class Live:
         except asyncio.CancelledError:
             await self._end(self._stopped_as or "interrupted")
         except Exception:
-            log.exception("a reply in conversation %s broke", self.conversation_id)
+            told = {"conversation": hashed(self.conversation_id)}
+            log.exception("a reply broke", extra={"fields": told})
             await self._end("failed", fault={"kind": "malformed", "message": "internal error"})
         finally:
             await self._end("interrupted")

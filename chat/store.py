@@ -574,6 +574,10 @@ class Store:
         async with self.session() as session:
             return await session.run_sync(work)
 
+    async def ping(self) -> None:
+        """Ask the database something, to see whether it answers."""
+        await self.read(lambda session: session.execute(text("SELECT 1")).all())
+
     async def write(self, work: Callable[[Session], T]) -> T:
         """Do what a function of a session does, as one transaction. Of SQLite it runs in a thread.
 
@@ -1051,18 +1055,21 @@ class Store:
         rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
         await self.write(lambda session: session.execute(growing, rows))
 
-    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
-        """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
+    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> bool:
+        """Keep a reader's `feedback` or `not_withheld` on one of their replies; returns what the
+        latter was."""
 
-        def work(session: Session) -> None:
+        def work(session: Session) -> bool:
             turns = select(Turn.id).join(Turn.conversation).where(*there(owner, conversation_id))
             which = Reply.id == reply_id, Reply.turn_id.in_(turns)
-            if session.scalar(select(Reply.id).where(*which)) is None:
+            was = session.scalar(select(Reply.not_withheld).where(*which))
+            if was is None:
                 raise NotFound(reply_id)
             if values:
                 session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            return was
 
-        await self.write(work)
+        return await self.write(work)
 
 
 def send(session: Session, owner: str, conversation_id: str, files: Sequence[str]) -> None:
