@@ -227,5 +227,5 @@ async def metrics(request: Request) -> Response:
 def allowed(authorization: str, token: str) -> bool:
     """Whether the header holds the token; how much of it is right takes no less time to tell."""
     scheme, _, word = authorization.partition(" ")
-    given = word.strip().encode("utf-8", "replace")
+    given = word.strip().encode("latin-1", "replace")  # as its bytes came
     return scheme.lower() == "bearer" and hmac.compare_digest(given, token.encode())
