@@ -48,10 +48,18 @@ DOWN = Part(status="down")
 
 
 class Health:
-    """The readiness of one app, whose parts are looked at by `checks`."""
+    """The readiness of one app.
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self.checks = checks
+    Args:
+        checks: by which its parts are looked at.
+        fresh: seconds for which an answer holds.
+        limit: seconds that a part may take to answer.
+    """
+
+    def __init__(
+        self, checks: Mapping[str, Check], *, fresh: float = FRESH, limit: float = LIMIT
+    ) -> None:
+        self.checks, self.fresh, self.limit = checks, fresh, limit
         self._looking = asyncio.Lock()
         self._found: Readiness | None = None
         self._until = 0.0
@@ -64,20 +72,21 @@ class Health:
                 if found.status == "down" and found != self._found:
                     down = [name for name, part in found.parts.items() if part.status == "down"]
                     log.warning("not ready: %s", ", ".join(down))
-                self._found, self._until = found, time.monotonic() + FRESH
+                self._found, self._until = found, time.monotonic() + self.fresh
             return self._found
 
     async def _look(self) -> Readiness:
-        found = await asyncio.gather(*(checked(check) for check in self.checks.values()))
+        checks = self.checks.values()
+        found = await asyncio.gather(*(checked(check, self.limit) for check in checks))
         parts = dict(zip(self.checks, found, strict=True))
         down = any(part.status == "down" for part in found)
         return Readiness(status="down" if down else "ok", parts=parts)
 
 
-async def checked(check: Check) -> Part:
-    """What a check finds; down where it fails or takes too long."""
+async def checked(check: Check, limit: float) -> Part:
+    """What a check finds; down where it fails, or takes more than `limit` seconds."""
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(limit):
             return await check()
     except Exception as error:  # whatever a driver raises
         log.debug("a part is down: %s", type(error).__name__)
