@@ -41,8 +41,9 @@ Outcome = Literal["done", "stopped", "failed", "left"]
 class AttemptSeen:
     """One model that was asked. Times are seconds since the question.
 
-    `first` is when its first word came, None where none did; `waits` are the faults after which its
-    host was asked again; `end` is None where whoever asked left before the reply had ended.
+    `first` is when its first word came, None where none did, and `streamed` whether others followed
+    it; `waits` are the faults after which its host was asked again; `end` is None where whoever
+    asked left before the reply had ended.
     """
 
     number: int
@@ -50,10 +51,16 @@ class AttemptSeen:
     cause: Cause | None
     began: float
     first: float | None = None
+    streamed: bool = False
     ended: float | None = None
     verdict: Verdict | None = None
     end: Done | Failed | None = None
     waits: list[FaultKind] = field(default_factory=list)
+
+    @property
+    def first_token(self) -> float | None:
+        """Seconds from asking it to its first word; None where the reply did not come in pieces."""
+        return self.first - self.began if self.first is not None and self.streamed else None
 
     @property
     def outcome(self) -> Outcome:
@@ -83,7 +90,7 @@ class Seen:
     fallbacks: list[FellBack] = field(default_factory=list)
     exhausted: list[Exhausted] = field(default_factory=list)
     looks: list[tuple[bool, float]] = field(default_factory=list)
-    speaking: set[int] = field(default_factory=set)
+    streaming: set[int] = field(default_factory=set)
 
     @property
     def seconds(self) -> float:
@@ -91,11 +98,10 @@ class Seen:
         return time.monotonic() - self.start
 
     def take(self, event: Event) -> None:
-        """Note what an event tells; of the many, each attempt's first word."""
+        """Note what an event tells; of the many, each attempt's first two words."""
         if type(event) in OFTEN:
-            if event.attempt not in self.speaking and type(event) is not Passed:
-                self.speaking.add(event.attempt)
-                self.attempts[event.attempt].first = self.seconds
+            if event.attempt not in self.streaming and type(event) is not Passed:
+                self.heard(self.attempts[event.attempt])
             return
         match event:
             case Started():
@@ -113,6 +119,13 @@ class Seen:
                 self.fallbacks.append(event)
             case Exhausted():
                 self.exhausted.append(event)
+
+    def heard(self, attempt: AttemptSeen) -> None:
+        if attempt.first is None:
+            attempt.first = self.seconds
+        else:
+            attempt.streamed = True
+            self.streaming.add(attempt.number)
 
     def judged(self, event: Judged) -> None:
         if event.seconds:

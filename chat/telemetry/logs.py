@@ -156,8 +156,8 @@ def about(attempt: AttemptSeen) -> dict[str, Any]:
     }
     if attempt.ended is not None:
         told |= seconds(attempt.ended - attempt.began)
-    if attempt.first is not None:
-        told["first_token_seconds"] = round(attempt.first - attempt.began, 3)
+    if attempt.first_token is not None:
+        told["first_token_seconds"] = round(attempt.first_token, 3)
     return {name: value for name, value in told.items() if value is not None}
 
 

@@ -92,7 +92,7 @@ class Metrics:
         )
         self.first_token = Histogram(
             "candor_first_token_seconds",
-            "From asking a model to its first word or thought.",
+            "From asking a model to its first word or thought, of replies that stream.",
             ["model"],
             buckets=FIRST_TOKEN,
             registry=registry,
@@ -156,8 +156,8 @@ class Metrics:
         self.replies.labels(model, origin, attempt.outcome).inc()
         for kind in attempt.waits:
             self.provider_errors.labels(model, kind, "true").inc()
-        if attempt.first is not None:
-            self.first_token.labels(model).observe(attempt.first - attempt.began)
+        if attempt.first_token is not None:
+            self.first_token.labels(model).observe(attempt.first_token)
         if held:
             topic = topic_of(held.topic)
             self.verdicts.labels(model, origin, topic, held.conduct, held.status).inc()

@@ -17,7 +17,9 @@ from guard.observing import Checked, Observer, Seen
 from guard.patience import Patience
 from guard.pipeline import Guard
 from guard.providers import Connection
-from guard.types import Message, Mode
+from guard.providers.connect import host_of
+from guard.providers.relay import Relay, close_shared_session
+from guard.types import Message, Mode, ModelSpec
 
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 SOUP = "How do I cook lentil soup?"
@@ -92,6 +94,7 @@ async def test_a_question_that_is_handed_on_is_told_with_both_attempts(host: rep
         (CANDID, "withheld")
     ]
     assert first.first is not None
+    assert first.first_token == first.first - first.began
     assert second.ended is not None
     assert 0 <= first.began <= first.first <= second.began <= second.ended <= seen.seconds
     assert seen.question == TIANANMEN
@@ -113,6 +116,23 @@ async def test_whoever_leaves_ends_what_is_observed(host: replies.Host) -> None:
     assert seen.attempts[0].outcome == "left"
     assert seen.attempts[0].first is not None
     assert seen.attempts[0].verdict is None
+
+
+async def test_a_reply_in_one_piece_has_no_first_token(host: replies.Host) -> None:
+    watching = Watching()
+    guard = guard_of(host, watching, first="candid/cn")
+
+    def relaying(model: ModelSpec) -> Relay:
+        body = {"model": model.id, "messages": [{"role": "user", "content": SOUP}]}
+        return Relay(host_of(model, guard.connection), body, 5.0)
+
+    events = guard.stream([Message(role="user", text=SOUP)], relaying=relaying)
+    assert [event.text async for event in events if isinstance(event, Delta)] == [
+        replies.CANDID["", "en"]
+    ]
+    await close_shared_session()
+    (attempt,) = watching.over[0].attempts.values()
+    assert (attempt.outcome, attempt.streamed, attempt.first_token) == ("done", False, None)
 
 
 async def test_faults_of_hosts_and_tries_are_told(host: replies.Host) -> None:
