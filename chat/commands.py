@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `--help` is quick.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from .keys import Keys
 
+log = logging.getLogger("candor")
 T = TypeVar("T")
 keys_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 FACTORY = "chat.api.serve:from_environment"
@@ -46,7 +48,7 @@ def serve(
 
     with summed_up() if workers > 1 else nullcontext():
         app = from_environment()  # what is wrong is told before anything is served
-        typer.echo(f"Serving at http://{host}:{port}/v1", err=True)
+        log.info("Serving at http://%s:%d/v1", host, port)
         uvicorn.run(
             FACTORY if workers > 1 else app,
             factory=workers > 1,

@@ -63,6 +63,7 @@ class Health:
         self._looking = asyncio.Lock()
         self._found: Readiness | None = None
         self._until = 0.0
+        self._tasks: dict[str, asyncio.Future[Part]] = {}
 
     async def ready(self) -> Readiness:
         """As it is now, or was a moment ago."""
@@ -76,21 +77,31 @@ class Health:
             return self._found
 
     async def _look(self) -> Readiness:
-        checks = self.checks.values()
-        found = await asyncio.gather(*(checked(check, self.limit) for check in checks))
+        found = await asyncio.gather(*map(self._part, self.checks))
         parts = dict(zip(self.checks, found, strict=True))
         down = any(part.status == "down" for part in found)
         return Readiness(status="down" if down else "ok", parts=parts)
 
+    async def _part(self, name: str) -> Part:
+        """What a check finds; down where it fails, or has not ended in time.
 
-async def checked(check: Check, limit: float) -> Part:
-    """What a check finds; down where it fails, or takes more than `limit` seconds."""
-    try:
-        async with asyncio.timeout(limit):
-            return await check()
-    except Exception as error:  # whatever a driver raises
-        log.debug("a part is down: %s", type(error).__name__)
-        return DOWN
+        It is then left to end, not broken off, and the next look waits for it: a store that is
+        being opened is not to be opened anew each second.
+        """
+        if name not in self._tasks:
+            self._tasks[name] = asyncio.ensure_future(self.checks[name]())
+        task = self._tasks[name]
+        await asyncio.wait([task], timeout=self.limit)
+        if not task.done():
+            return DOWN
+        del self._tasks[name]
+        return DOWN if task.cancelled() or task.exception() else task.result()
+
+    async def close(self) -> None:
+        """Give up on checks that have not ended, as the server goes down."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
 def answers(asking: Callable[[], Awaitable[object]]) -> Check:

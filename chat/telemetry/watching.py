@@ -39,6 +39,7 @@ async def watching(
     try:
         yield
     finally:
+        await app.state.health.close()
         if redis:
             await redis.close()
         await app.state.telemetry.close()

@@ -31,9 +31,13 @@ from served import (
 )
 
 from chat.settings import Settings
-from chat.telemetry.logs import JsonLines, TextLines, hashed
+from chat.telemetry.logs import JsonLines, ReplyLog, TextLines, hashed
 from chat.telemetry.settings import TelemetrySettings
 from guard.errors import ConfigError, ProviderError
+from guard.pipeline import Guard
+from guard.providers import Connection
+from guard.providers.transport import close_shared_client
+from guard.types import Message
 
 SECRET_WORD = "kaleidoscope"
 FORGED = "fine\nERROR candor: all is lost\r\x1b[2J\x1b]0;owned\x07\u2028\u202eevil\u0085\ud800"
@@ -268,6 +272,21 @@ def test_an_id_of_a_proxy_is_kept(logging_site: Site) -> None:
 def test_by_default_neither_requests_nor_replies_are_lines(page: Page, lines: Lines) -> None:
     page.answered(SOUP)
     assert not [line for line in lines() if line["logger"].startswith("candor.re")]
+
+
+async def test_where_the_operator_sets_it_texts_and_topics_are_told(
+    host: replies.Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = Connection(base_url=host.base_url, timeout=10)
+    guard = Guard(connection=connection, observers=[ReplyLog(texts=True)])
+    asked = [Message(role="user", text=TIANANMEN)]
+    with caplog.at_level(logging.INFO, "candor.replies"):
+        async for _ in guard.stream(asked, model=LLAMA, mode="warn"):
+            pass
+    (line,) = (json.loads(JsonLines().format(record)) for record in caplog.records)
+    assert (line["question"], line["topic"]) == (TIANANMEN, "tiananmen-1989")
+    assert line["reply"] == replies.reply_of(LLAMA, TIANANMEN)
+    await close_shared_client()
 
 
 def test_a_conversation_is_told_by_a_hash() -> None:
