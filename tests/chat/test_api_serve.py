@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +98,13 @@ def test_several_processes_serve_together(host: replies.Host) -> None:
 def test_it_is_watched_as_the_page_s_app_is_and_logs_in_json_where_that_is_set(
     host: replies.Host, tmp_path: Path
 ) -> None:
-    variables = {
-        "CANDOR_BASE_URL": host.base_url,
-        "CANDOR_API_KEYS": "",
-        "CANDOR_DATA": str(tmp_path),
-    }
-    with served(CANDOR_LOG_FORMAT="json", **variables) as (url, process):
+    variables = {"CANDOR_BASE_URL": host.base_url, "CANDOR_API_KEYS": ""}
+    logged = {"CANDOR_DATA": str(tmp_path), "CANDOR_LOG_FORMAT": "json"}
+    with served(**variables, **logged) as (url, process):
         assert httpx2.get(f"{url}/health/live", trust_env=False).status_code == 200
-        told = httpx2.get(f"{url}/health/ready", trust_env=False).raise_for_status().json()
-        assert told["parts"].keys() == {"providers", "store"}
+        ready = partial(httpx2.get, f"{url}/health/ready", trust_env=False, timeout=30)
+        assert settles(lambda: ready().status_code == 200), "the store opens with the first look"
+        assert ready().json()["parts"].keys() == {"providers", "store"}
         assert completion(url, SOUP).status_code == 401
         assert scraped(url).sum("candor_http_requests_total", status="401") == 1
         process.send_signal(signal.SIGINT)

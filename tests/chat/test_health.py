@@ -167,6 +167,28 @@ async def test_who_asks_often_does_not_reach_the_database() -> None:
     assert len(asked) == 1
 
 
+async def test_a_look_that_takes_long_is_not_begun_anew() -> None:
+    begun, goes_on = [], asyncio.Event()
+
+    async def slow() -> None:
+        begun.append(1)
+        await goes_on.wait()
+
+    health = Health({"store": answers(slow)}, fresh=0, limit=0.01)
+    for _ in range(3):
+        assert await found(health) == ("down", {"store": "down"})
+    goes_on.set()
+    assert await comes_to(health, "store", "ok")
+    assert len(begun) == 1
+    await health.close()
+
+
+async def test_a_look_that_never_ends_keeps_no_server_from_going_down() -> None:
+    health = Health({"store": answers(asyncio.Event().wait)}, limit=0.01)
+    assert await found(health) == ("down", {"store": "down"})
+    await health.close()
+
+
 async def test_what_is_down_is_logged_once_without_addresses(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
