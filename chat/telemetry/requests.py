@@ -80,7 +80,7 @@ class Requests:
 
     def tell(self, method: str, route: str, status: int, seconds: float) -> None:
         self.telemetry.metrics.requests.labels(method, route, str(status)).inc()
-        if self.telemetry.settings.log_format != "json" or (route in OFTEN and status < BROKEN):
+        if self.telemetry.settings.log_format != "json" or route in OFTEN:
             return
         fields = {"method": method, "route": route, "status": status, "seconds": round(seconds, 3)}
         log.info("request", extra={"fields": fields})
