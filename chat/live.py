@@ -32,7 +32,7 @@ from guard.events import (
     Waiting,
 )
 
-from .store import UNREACHABLE, Reply, State, Store, new_id, now
+from .store import UNREACHABLE, Reply, State, Store, fault_of, new_id, now
 from .telemetry.logs import hashed
 from .tools import noted
 
@@ -367,7 +367,7 @@ async def written(work: Coroutine[Any, Any, None]) -> bool:
     try:
         await work
     except UNREACHABLE as error:
-        log.error("a reply was not stored: %s", getattr(error, "orig", error))  # noqa: TRY400
+        log.error("a reply was not stored: %s", fault_of(error))  # noqa: TRY400
         return False
     return True
 

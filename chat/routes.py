@@ -44,6 +44,7 @@ from .store import (
     Reply,
     Store,
     Turn,
+    fault_of,
     now,
     storable,
 )
@@ -501,7 +502,7 @@ async def invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def unreachable(_: Request, error: Exception) -> JSONResponse:
     """The database refuses or is gone: say so, and what that means."""
-    log.error("the database failed: %s", getattr(error, "orig", error))
+    log.error("the database failed: %s", fault_of(error))
     return JSONResponse({"detail": "the database cannot be written or read now"}, status_code=503)
 
 

@@ -43,7 +43,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine import Connection as SyncConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
@@ -100,6 +100,15 @@ def now() -> datetime:
 
 def new_id() -> str:
     return uuid.uuid4().hex
+
+
+def fault_of(error: BaseException) -> str:
+    """A database's error for the log. Its message is left out where it can hold what was to be
+    written: that of a value which the database refuses does."""
+    cause = getattr(error, "orig", None) or error
+    name = type(cause).__name__
+    telling = isinstance(error, OperationalError | PoolTimeout | OSError)
+    return f"{name}: {cause}" if telling else name
 
 
 class Standing(Protocol):

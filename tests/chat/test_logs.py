@@ -29,8 +29,10 @@ from served import (
     serving,
     settles,
 )
+from sqlalchemy import text
 
 from chat.settings import Settings
+from chat.store import UNREACHABLE, Store, fault_of
 from chat.telemetry.logs import JsonLines, ReplyLog, TextLines, hashed
 from chat.telemetry.settings import TelemetrySettings
 from guard.errors import ConfigError, ProviderError
@@ -133,6 +135,17 @@ def test_a_json_line_has_time_level_and_logger() -> None:
     told = json.loads(JsonLines().format(record("fine")))
     assert told["time"].endswith("+00:00")
     assert (told["level"], told["logger"], told["message"]) == ("warning", "candor", "fine")
+
+
+async def test_a_database_s_error_is_told_without_the_values_it_was_given(postgresql: str) -> None:
+    store = Store(postgresql)
+    query = text("SELECT CAST(:given AS integer)"), {"given": SECRET_WORD}
+    with pytest.raises(UNREACHABLE) as caught:
+        await store.read(lambda session: session.execute(*query))
+    await store.close()
+    assert SECRET_WORD in str(caught.value)
+    assert SECRET_WORD not in fault_of(caught.value)
+    assert fault_of(OSError("no space left")) == "OSError: no space left"
 
 
 # --- a deployment that logs in JSON -------------------------------------------------------------
