@@ -22,6 +22,7 @@ from gradio.oauth import attach_oauth
 from starlette.routing import Route
 
 from guard.pipeline import Guard
+from guard.providers.connect import on_offer
 from guard.tools.toolbox import ToolServers
 
 from . import (
@@ -56,6 +57,9 @@ from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
+from .telemetry.health import Check, answers, providers
+from .telemetry.telemetry import Telemetry
+from .telemetry.watching import watched, watching
 
 ROUTERS = (
     router,
@@ -89,24 +93,33 @@ def build(settings: Settings) -> FastAPI:
     audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
     v1, given = api_app(), settings.api_keys.get_secret_value()
+    telemetry = Telemetry.of(settings.telemetry, models, on_offer(models, connection))
     asking, mcp = McpMount(asks=True), McpMount(asks=False)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database, settings.database_connections).open()
-        chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
+        chat = app.state.chat = Chat(
+            store,
+            models,
+            connection,
+            tool_servers,
+            can_sign_in=signs_in,
+            observers=telemetry.observers,
+        )
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         swept = asyncio.create_task(sweeping(store))
-        async with mcp.serving(chat.visitors), asking.serving(chat.visitors):
-            yield
-        swept.cancel()
-        await asyncio.wait([swept])
-        await ready
-        await chat.close()
-        await chat.tools.close()
-        await close_connections()
-        await store.close()
+        async with watching(app, parts(chat), settings.redis_url):
+            async with mcp.serving(chat.visitors), asking.serving(chat.visitors):
+                yield
+            swept.cancel()
+            await asyncio.wait([swept])
+            await ready
+            await chat.close()
+            await chat.tools.close()
+            await close_connections()
+            await store.close()
 
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
@@ -146,7 +159,13 @@ def build(settings: Settings) -> FastAPI:
     }
     app.add_middleware(BodyLimit, larger=larger, apart=API)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
+    watched(app, telemetry)
     return app
+
+
+def parts(chat: Chat) -> dict[str, Check]:
+    """What is needed to answer."""
+    return {"store": answers(chat.store.ping), "providers": providers(chat.visitors)}
 
 
 def get_ready(guard: Guard) -> None:

@@ -12,6 +12,8 @@ from guard.catalogue import Catalogue
 from guard.errors import ConfigError
 from guard.providers import Connection
 
+from .telemetry.settings import TelemetrySettings
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -43,6 +45,7 @@ class Settings(BaseSettings):
     timeout: float = Field(default=60.0, alias="CANDOR_TIMEOUT", gt=0, le=3600)
     space_id: str | None = Field(default=None, alias="SPACE_ID")
     oauth_client_id: str | None = Field(default=None, alias="OAUTH_CLIENT_ID")
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings.from_environment)
 
     @property
     def on_a_space(self) -> bool:

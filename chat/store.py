@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
@@ -100,6 +100,15 @@ def now() -> datetime:
 
 def new_id() -> str:
     return uuid.uuid4().hex
+
+
+def fault_of(error: BaseException) -> str:
+    """A database's error for the log. Its message is left out where it can hold what was to be
+    written: that of a value which the database refuses does."""
+    cause = getattr(error, "orig", None) or error
+    name = type(cause).__name__
+    telling = isinstance(error, OperationalError | PoolTimeout | OSError)
+    return f"{name}: {cause}" if telling else name
 
 
 class Standing(Protocol):
@@ -598,6 +607,10 @@ class Store:
         async with self.session() as session:
             return await session.run_sync(work)
 
+    async def ping(self) -> None:
+        """Ask the database something, to see whether it answers."""
+        await self.read(lambda session: session.execute(text("SELECT 1")).all())
+
     async def write(self, work: Callable[[Session], T]) -> T:
         """Do what a function of a session does, as one transaction. Of SQLite it runs in a thread.
 
@@ -1075,18 +1088,21 @@ class Store:
         rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
         await self.write(lambda session: session.execute(growing, rows))
 
-    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
-        """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
+    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> bool:
+        """Keep a reader's `feedback` or `not_withheld` on one of their replies; returns what the
+        latter was."""
 
-        def work(session: Session) -> None:
+        def work(session: Session) -> bool:
             turns = select(Turn.id).join(Turn.conversation).where(*there(owner, conversation_id))
             which = Reply.id == reply_id, Reply.turn_id.in_(turns)
-            if session.scalar(select(Reply.id).where(*which)) is None:
+            was = session.scalar(select(Reply.not_withheld).where(*which))
+            if was is None:
                 raise NotFound(reply_id)
             if values:
                 session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            return was
 
-        await self.write(work)
+        return await self.write(work)
 
 
 def send(session: Session, owner: str, conversation_id: str, files: Sequence[str]) -> None:

@@ -366,6 +366,7 @@ class Attempt:
 
     def look(self, final: bool) -> Judged:
         """Judge the reply as far as it has come."""
+        began = time.perf_counter()
         self.schedule.looked(len(self.said.text))
         self.exchange = Exchange(
             self.query.question,
@@ -379,13 +380,15 @@ class Attempt:
         )
         held = verdict.judge(self.exchange, self.model.origins, self.query.language)
         self.progress = self.exchange.progress
-        return self.judged(held, final=final)
+        return self.judged(held, final=final, seconds=time.perf_counter() - began)
 
-    def judged(self, held: Verdict, *, final: bool) -> Judged:
+    def judged(self, held: Verdict, *, final: bool, seconds: float = 0.0) -> Judged:
         """The event of a verdict, which is kept as the attempt's newest."""
         self.verdict = held
         action = policy.decide(held, self.query.mode)
-        return Judged(attempt=self.number, verdict=held, action=action, final=final)
+        return Judged(
+            attempt=self.number, verdict=held, action=action, final=final, seconds=seconds
+        )
 
 
 async def begun(chunks: AsyncGenerator[Chunk, None], seconds: float | None) -> Chunk:

@@ -16,6 +16,7 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 from ports import free_port, settles
+from starlette.applications import Starlette
 
 from chat.app import build
 from chat.settings import Settings
@@ -102,6 +103,13 @@ class Site:
 def serving(settings: Settings) -> Iterator[Site]:
     """The app on a free port, in a thread of its own."""
     app = build(settings)
+    with listening(app) as url:
+        yield Site(url, app)
+
+
+@contextmanager
+def listening(app: Starlette) -> Iterator[str]:
+    """The address of any app on a free port, in a thread of its own."""
     config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -110,7 +118,7 @@ def serving(settings: Settings) -> Iterator[Site]:
     assert server.started, "the app did not start"
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", app)
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(20)
