@@ -98,7 +98,7 @@ class Switchboard:
         """Take what is set now."""
         query = select(Setting.key, Setting.value)
         rows = await self._store.read(lambda session: session.execute(query).all())
-        found = switches_of({key: value for key, value in rows})
+        found = switches_of({row.key: row.value for row in rows})
         if found != self.now:
             self.now = found
             self._take(found)
