@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 # Before gradio and langchain are imported: nothing leaves this machine unasked.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -21,6 +23,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from gradio.oauth import attach_oauth
 from starlette.routing import Route
 
+from guard.catalogue import Catalogue
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
 
@@ -40,11 +43,14 @@ from .api.app import PATH as API
 from .api.app import api_app
 from .api.serve import api_of, close_sessions
 from .assets import BASE, STATIC, Assets
+from .feedback import Feedback
+from .figures import Recent
 from .imports.files import IMPORT_LIMIT
 from .keys import Keys
 from .mcp_mount import PATH as MCP_PATH
 from .mcp_mount import McpMount
 from .memory import Full
+from .pages import admin as admin_page
 from .pages import audit as audit_page
 from .pages import models as models_page
 from .pages import shared
@@ -56,6 +62,7 @@ from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
+from .switches import Switchboard, Switches
 
 ROUTERS = (
     router,
@@ -69,6 +76,7 @@ ROUTERS = (
     travel.router,
     voting.router,
     shared.router,
+    admin_page.router,
     audit_page.router,
     models_page.router,
 )
@@ -95,15 +103,20 @@ def build(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database).open()
         chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
+        switchboard = app.state.switchboard = Switchboard(store, partial(switch, app, models))
+        await switchboard.read()
+        app.state.figures = Recent(store)
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
+        feedback = app.state.feedback = feedback_of(settings)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
-        swept = asyncio.create_task(sweeping(store))
+        beside = [sweeping(store), switchboard.follow()]
         async with mcp.serving(chat.visitors), asking.serving(chat.visitors):
-            yield
-        swept.cancel()
-        await asyncio.wait([swept])
+            async with in_background(*beside, *([feedback.pushing()] if feedback else [])):
+                yield
         await ready
         await chat.close()
+        if feedback:
+            await feedback.close()
         await chat.tools.close()
         await close_connections()
         await store.close()
@@ -111,7 +124,7 @@ def build(settings: Settings) -> FastAPI:
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings = settings
     app.state.audit_page = audit
-    app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
+    offer(app, models)
     for one in ROUTERS:
         app.include_router(one)
     app.add_exception_handler(NotFound, not_found)
@@ -128,7 +141,7 @@ def build(settings: Settings) -> FastAPI:
         attach_oauth(app)
     app = gr.mount_gradio_app(
         app,
-        page(),
+        page(collects=bool(settings.feedback_dataset)),
         path="/",
         footer_links=[],
         run_history=False,
@@ -147,6 +160,36 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, larger=larger, apart=API)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
+
+
+@asynccontextmanager
+async def in_background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this until the block ends."""
+    tasks = [asyncio.create_task(one) for one in work]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+def switch(app: FastAPI, models: Catalogue, switches: Switches) -> None:
+    """Let what admins have switched hold from now on."""
+    app.state.chat.switch(switches)
+    offer(app, models.without(switches.models_off, switches.default))
+
+
+def offer(app: FastAPI, models: Catalogue) -> None:
+    """Let `/models` show these."""
+    audit: audit_page.AuditPage = app.state.audit_page
+    app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
+
+
+def feedback_of(settings: Settings) -> Feedback | None:
+    """Where readers' ratings go; nowhere unless the operator says so."""
+    if settings.feedback_dataset is None:
+        return None
+    folder = settings.data / "feedback"
+    return Feedback(settings.feedback_dataset, folder, settings.token)
 
 
 def get_ready(guard: Guard) -> None:

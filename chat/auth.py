@@ -62,6 +62,12 @@ async def reader(request: Request, response: Response) -> Reader:
     return Reader(owner=f"cookie:{cookie}", language=language, zone=zone)
 
 
+def is_admin(who: Reader, request: Request) -> bool:
+    """Whether `CANDOR_ADMINS` lists the reader; who has not signed in is nobody there."""
+    admins: frozenset[str] = request.app.state.settings.admin_accounts
+    return not admins.isdisjoint(who.accounts)
+
+
 def account(issuer: str, name: str | None) -> frozenset[str]:
     """A name that an issuer vouches for, as `CANDOR_ADMINS` has it; none where it gives none."""
     return frozenset({f"{issuer}:{name}".casefold()} if name else ())

@@ -34,11 +34,11 @@ LIMITS = (
 )
 
 Amount = Annotated[int | float, Field(ge=0, le=1e12, allow_inf_nan=False)]
-Words = Annotated[
+Plain = Annotated[
     str,
     BeforeValidator(lambda text: plain(storable(text)).strip() if isinstance(text, str) else text),
-    Field(max_length=500),
 ]
+Words = Annotated[Plain, Field(max_length=500)]
 
 
 class Banner(Value):
