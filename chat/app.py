@@ -109,14 +109,16 @@ def build(settings: Settings) -> FastAPI:
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         feedback = app.state.feedback = feedback_of(settings)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
-        beside = [sweeping(store), switchboard.follow()]
-        async with mcp.serving(chat.visitors), asking.serving(chat.visitors):
-            async with in_background(*beside, *([feedback.pushing()] if feedback else [])):
-                yield
+        beside = [
+            sweeping(store),
+            switchboard.follow(),
+            *([feedback.pushing()] if feedback else []),
+        ]
+        served = mcp.serving(chat.visitors), asking.serving(chat.visitors)
+        async with served[0], served[1], in_background(*beside):
+            yield
         await ready
         await chat.close()
-        if feedback:
-            await feedback.close()
         await chat.tools.close()
         await close_connections()
         await store.close()

@@ -102,7 +102,14 @@ class Feedback:
                 file.write(line)
 
     async def pushing(self) -> None:
-        """Begin to commit as soon as the Hub is there. Ends then; cancelled, it stops trying."""
+        """Commit now and then, as soon as the Hub is there; once more when this is cancelled."""
+        try:
+            await self._begin()
+            await asyncio.Event().wait()
+        finally:
+            await self._end()
+
+    async def _begin(self) -> None:
         told = False
         while self._scheduler is None:
             try:
@@ -130,8 +137,7 @@ class Feedback:
             hf_api=HfApi(endpoint=self._endpoint, token=token),
         )
 
-    async def close(self) -> None:
-        """Commit what is left, and stop."""
+    async def _end(self) -> None:
         scheduler = self._scheduler
         if scheduler is None:
             return
