@@ -24,6 +24,7 @@ from gradio.oauth import attach_oauth
 from starlette.routing import Route
 
 from guard.catalogue import Catalogue
+from guard.errors import ConfigError
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
 
@@ -89,12 +90,13 @@ def build(settings: Settings) -> FastAPI:
 
     Raises:
         ConfigError: `models.yaml`, a topic pack, the audit's summary or a setting is wrong, or a
-            secret of a tool server is not set; nothing is served then.
+            secret that one of them needs is not set; nothing is served then.
     """
     models = settings.catalogue()
     connection = settings.connection(models)
     tool_servers = ToolServers(models.tools)
     audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
+    feedback = feedback_of(settings)
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
     v1, given = api_app(), settings.api_keys.get_secret_value()
     asking, mcp = McpMount(asks=True), McpMount(asks=False)
@@ -107,7 +109,6 @@ def build(settings: Settings) -> FastAPI:
         await switchboard.read()
         app.state.figures = Recent(store)
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
-        feedback = app.state.feedback = feedback_of(settings)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         beside = [
             sweeping(store),
@@ -124,7 +125,7 @@ def build(settings: Settings) -> FastAPI:
         await store.close()
 
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.settings = settings
+    app.state.settings, app.state.feedback = settings, feedback
     app.state.audit_page = audit
     offer(app, models)
     for one in ROUTERS:
@@ -187,11 +188,21 @@ def offer(app: FastAPI, models: Catalogue) -> None:
 
 
 def feedback_of(settings: Settings) -> Feedback | None:
-    """Where readers' ratings go; nowhere unless the operator says so."""
+    """Where readers' ratings go; nowhere unless the operator says so.
+
+    Raises:
+        ConfigError: there is no token that could write there.
+    """
     if settings.feedback_dataset is None:
         return None
+    if settings.token is None:
+        raise ConfigError(
+            "CANDOR_FEEDBACK_DATASET is set, but no HF_TOKEN: set a token that may write to the "
+            "data set",
+            key="CANDOR_FEEDBACK_DATASET",
+        )
     folder = settings.data / "feedback"
-    return Feedback(settings.feedback_dataset, folder, settings.token)
+    return Feedback(settings.feedback_dataset, folder, settings.token, endpoint=settings.hub)
 
 
 def get_ready(guard: Guard) -> None:

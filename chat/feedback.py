@@ -69,7 +69,7 @@ class Feedback:
         self,
         dataset: str,
         folder: Path,
-        token: SecretStr | None,
+        token: SecretStr,
         *,
         endpoint: str | None = None,
         every: float = EVERY,
@@ -95,7 +95,7 @@ class Feedback:
         Raises:
             OSError: the folder cannot be written.
         """
-        line = row.model_dump_json().encode("utf-8", "replace") + b"\n"
+        line = row.model_dump_json().encode() + b"\n"
         with self._scheduler.lock if self._scheduler else self._lock:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._file.open("ab") as file:
@@ -126,7 +126,7 @@ class Feedback:
     def _schedule(self) -> CommitScheduler:
         from huggingface_hub import CommitScheduler, HfApi
 
-        token = self._token.get_secret_value() if self._token else None
+        token = self._token.get_secret_value()
         return CommitScheduler(
             repo_id=self.dataset,
             repo_type="dataset",
@@ -138,7 +138,7 @@ class Feedback:
         )
 
     async def _end(self) -> None:
-        scheduler = self._scheduler
+        scheduler, self._scheduler = self._scheduler, None
         if scheduler is None:
             return
         try:

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     feedback_dataset: str | None = Field(
         default=None, alias="CANDOR_FEEDBACK_DATASET", pattern=r"^[\w-][\w.-]*/[\w-][\w.-]*$"
     )
+    hub: str | None = Field(default=None, alias="HF_ENDPOINT", pattern=r"^https?://\S+$")
     title_model: str | None = Field(default=None, alias="CANDOR_TITLE_MODEL")
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
     redis_url: SecretStr | None = Field(default=None, alias="CANDOR_REDIS_URL")

@@ -16,9 +16,11 @@ from outline import Outline
 from pydantic import SecretStr, ValidationError
 from served import LLAMA, TIANANMEN, Page, Site, page_of, serving, settles
 
+from chat.app import build
 from chat.feedback import Feedback, Rated
 from chat.settings import Settings
 from chat.store import now
+from guard.errors import ConfigError
 
 DATASET = "acme/ratings"
 
@@ -55,7 +57,7 @@ async def reached(hub: Host, number: int) -> bool:
 async def test_rows_are_committed_to_a_private_data_set(hub: Host, tmp_path: Path) -> None:
     kept = feedback(hub, tmp_path / "feedback")
     pushing = asyncio.create_task(kept.pushing())
-    kept.append(row(question="Why?\nSo.", answer="\ud800 half"))
+    kept.append(row(question="Why?\nSo.", answer="\u2028 so"))
     assert await reached(hub, 1)
     kept.append(row(feedback="bad"))
     assert await reached(hub, 2)
@@ -94,20 +96,21 @@ async def test_ratings_wait_until_the_hub_is_there(hub: Host, tmp_path: Path, fa
 
 
 async def test_a_hub_that_is_gone_keeps_nobody_from_ending(hub: Host, tmp_path: Path) -> None:
-    kept = Feedback(DATASET, tmp_path, None, endpoint="http://127.0.0.1:9", again=0.05)
+    nowhere = "http://127.0.0.1:9"
+    kept = Feedback(DATASET, tmp_path, SecretStr(WRITES), endpoint=nowhere, again=0.05)
     pushing = asyncio.create_task(kept.pushing())
     kept.append(row())
     await asyncio.sleep(0)
     pushing.cancel()
     done, _ = await asyncio.wait([pushing], timeout=20)
     assert done
-    assert [path for path in tmp_path.iterdir() if path.suffix == ".jsonl"]
+    assert await asyncio.to_thread(lambda: [*tmp_path.glob("*.jsonl")])
 
 
 async def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "feedback").write_text("a file")
     with pytest.raises(OSError, match="feedback"):
-        Feedback(DATASET, tmp_path / "feedback", None).append(row())
+        Feedback(DATASET, tmp_path / "feedback", SecretStr(WRITES)).append(row())
 
 
 @pytest.mark.parametrize("name", ["ratings", "a/b/c", "../x", "a b/c", "a/../b"])
@@ -116,16 +119,29 @@ def test_a_name_that_is_no_data_set_is_refused(name: str) -> None:
         Settings(feedback_dataset=name)
 
 
+def test_without_a_token_nothing_is_served(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no HF_TOKEN"):
+        build(Settings(feedback_dataset=DATASET, data=tmp_path))
+
+
 # --- in the app -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
+def module_hub() -> Iterator[Host]:
+    with hub_datasets.running() as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
 def sharing_site(
-    shared_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+    shared_host: replies.Host, module_hub: Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     settings = Settings(
         base_url=shared_host.base_url,
         feedback_dataset=DATASET,
+        token=SecretStr(WRITES),
+        hub=module_hub.endpoint,
         data=tmp_path_factory.mktemp("data"),
         timeout=20,
     )
@@ -173,6 +189,24 @@ def test_words_are_shared_with_consent_alone(sharing_site: Site, reader: Page) -
     reader.post(path, not_withheld=True).raise_for_status()
     last = kept_rows(sharing_site)[-1]
     assert (last["not_withheld"], last["question"]) == (True, None)
+
+
+def test_rows_reach_the_hub_when_the_app_ends(
+    shared_host: replies.Host, hub: Host, host: replies.Host, tmp_path: Path
+) -> None:
+    settings = Settings(
+        base_url=shared_host.base_url,
+        feedback_dataset=DATASET,
+        token=SecretStr(WRITES),
+        hub=hub.endpoint,
+        data=tmp_path,
+        timeout=20,
+    )
+    with serving(settings) as site, page_of(site.url) as page:
+        page.state()
+        assert settles(lambda: DATASET in hub.datasets)
+        rated(page, feedback="good")
+    assert [one["feedback"] for one in committed(hub)] == ["good"]
 
 
 def test_no_row_names_a_reader(sharing_site: Site, reader: Page) -> None:
