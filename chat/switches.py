@@ -14,7 +14,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+)
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -33,7 +40,7 @@ LIMITS = (
     *("tokens_per_day", "dollars_per_day"),
 )
 
-Amount = Annotated[int | float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Amount = Annotated[StrictInt | StrictFloat, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Plain = Annotated[
     str,
     BeforeValidator(lambda text: plain(storable(text)).strip() if isinstance(text, str) else text),
