@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from databases import WITHOUT_ADMINS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, text
@@ -184,6 +185,7 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
     async with store.engine.begin() as connection:
         for statement in (
             *(["DROP TABLE indexed_words"] if store.url.drivername.startswith("sqlite") else []),
+            *WITHOUT_ADMINS,
             "DROP TABLE indexed",
             "DROP INDEX ix_conversation_place",
             "ALTER TABLE conversation DROP COLUMN pinned",
