@@ -228,6 +228,7 @@ class Live:
                     state="stopped" if stopped else "done",
                     finish_reason=event.finish_reason,
                     served=event.served.model_dump(),
+                    **timed(reply, event),
                     **row.before.and_then(Took(event.seconds, event.tokens, event.dollars)),
                 )
             case Failed():
@@ -350,6 +351,16 @@ class Drafts:
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+
+def timed(reply: Reply, done: Done) -> dict[str, float | None]:
+    """When a reply began to come, and the guard's own time; of one that went on, of all of it.
+
+    The latter is None where nothing was checked.
+    """
+    first = done.first_seconds if reply.first_seconds is None else reply.first_seconds
+    checked = (reply.guard_seconds or 0) + done.guard_seconds
+    return {"first_seconds": first, "guard_seconds": checked or None}
 
 
 async def to_the_end(work: Coroutine[Any, Any, Any]) -> None:
