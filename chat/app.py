@@ -122,11 +122,8 @@ def build(settings: Settings) -> FastAPI:
         app.state.figures = Recent(store)
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
-        beside = [
-            sweeping(store),
-            switchboard.follow(),
-            *([feedback.pushing()] if feedback else []),
-        ]
+        pushed = [feedback.pushing()] if feedback else []
+        beside = [sweeping(store), switchboard.follow(), *pushed]
         served = mcp.serving(chat.visitors), asking.serving(chat.visitors)
         async with watching(app, parts(chat), settings.redis_url):
             async with served[0], served[1], in_background(*beside):
@@ -155,17 +152,7 @@ def build(settings: Settings) -> FastAPI:
     app.mount(API, v1, name="api")
     if signs_in:
         attach_oauth(app)
-    app = gr.mount_gradio_app(
-        app,
-        page(collects=bool(settings.feedback_dataset)),
-        path="/",
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        show_error=False,
-        theme=theme(),
-        favicon_path=str(STATIC / "favicon.svg"),
-    )
+    mount_page(app, collects=feedback is not None)
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
@@ -177,6 +164,21 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     watched(app, telemetry)
     return app
+
+
+def mount_page(app: FastAPI, *, collects: bool) -> None:
+    """Put the page at `/`."""
+    gr.mount_gradio_app(
+        app,
+        page(collects=collects),
+        path="/",
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        theme=theme(),
+        favicon_path=str(STATIC / "favicon.svg"),
+    )
 
 
 def parts(chat: Chat) -> dict[str, Check]:
