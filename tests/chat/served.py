@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from chat.app import build
@@ -113,6 +115,19 @@ class Site:
 
     def running(self) -> int:
         return len(self.app.state.chat.live)
+
+
+def settings_of(base_url: str, data: Path, **more: Any) -> Settings:
+    """A deployment over a host, with every secret set."""
+    return Settings(
+        base_url=base_url,
+        api_key=API_KEY,
+        token=HF_TOKEN,
+        api_keys=SecretStr(V1_KEY),
+        data=data,
+        timeout=20,
+        **more,
+    )
 
 
 @contextmanager
