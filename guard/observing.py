@@ -41,9 +41,9 @@ Outcome = Literal["done", "stopped", "failed", "left"]
 class AttemptSeen:
     """One model that was asked. Times are seconds since the question.
 
-    `first` is when its first word came, None where none did, and `streamed` whether others followed
-    it; `waits` are the faults after which its host was asked again; `end` is None where whoever
-    asked left before the reply had ended.
+    `first` is when its first word came, None where none did or the reply came whole; `waits` are
+    the faults after which its host was asked again; `end` is None where whoever asked left before
+    the reply had ended.
     """
 
     number: int
@@ -51,7 +51,6 @@ class AttemptSeen:
     cause: Cause | None
     began: float
     first: float | None = None
-    streamed: bool = False
     ended: float | None = None
     verdict: Verdict | None = None
     end: Done | Failed | None = None
@@ -59,8 +58,8 @@ class AttemptSeen:
 
     @property
     def first_token(self) -> float | None:
-        """Seconds from asking it to its first word; None where the reply did not come in pieces."""
-        return self.first - self.began if self.first is not None and self.streamed else None
+        """Seconds from asking it to its first word, of a reply that came in pieces."""
+        return None if self.first is None else self.first - self.began
 
     @property
     def outcome(self) -> Outcome:
@@ -90,7 +89,7 @@ class Seen:
     fallbacks: list[FellBack] = field(default_factory=list)
     exhausted: list[Exhausted] = field(default_factory=list)
     looks: list[tuple[bool, float]] = field(default_factory=list)
-    streaming: set[int] = field(default_factory=set)
+    heard: set[int] = field(default_factory=set)
 
     @property
     def seconds(self) -> float:
@@ -98,10 +97,10 @@ class Seen:
         return time.monotonic() - self.start
 
     def take(self, event: Event) -> None:
-        """Note what an event tells; of the many, each attempt's first two words."""
+        """Note what an event tells; of the many, each attempt's first word."""
         if type(event) in OFTEN:
-            if event.attempt not in self.streaming and type(event) is not Passed:
-                self.heard(self.attempts[event.attempt])
+            if event.attempt not in self.heard:
+                self.hear(event)
             return
         match event:
             case Started():
@@ -120,18 +119,24 @@ class Seen:
             case Exhausted():
                 self.exhausted.append(event)
 
-    def heard(self, attempt: AttemptSeen) -> None:
-        if attempt.first is None:
-            attempt.first = self.seconds
-        else:
-            attempt.streamed = True
-            self.streaming.add(attempt.number)
+    def hear(self, event: Event) -> None:
+        if not isinstance(event, Passed):
+            self.attempts[event.attempt].first = self.seconds
+        elif not whole(event):
+            return
+        self.heard.add(event.attempt)
 
     def judged(self, event: Judged) -> None:
         if event.seconds:
             self.looks.append((event.final, event.seconds))
         if event.final:
             self.attempts[event.attempt].verdict = event.verdict
+
+
+def whole(passed: Passed) -> bool:
+    """Whether a reply came in one piece."""
+    choices = (choice for chunk in passed.chunks for choice in chunk.get("choices") or ())
+    return any("message" in choice for choice in choices)
 
 
 class Checked(Value):

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -18,6 +19,7 @@ import itsdangerous
 import uvicorn
 from fastapi import FastAPI
 from ports import free_port, settles
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware.sessions import SessionMiddleware
 
@@ -108,6 +110,19 @@ class Site:
 
     def running(self) -> int:
         return len(self.app.state.chat.live)
+
+
+def settings_of(base_url: str, data: Path, **more: Any) -> Settings:
+    """A deployment over a host, with every secret set."""
+    return Settings(
+        base_url=base_url,
+        api_key=API_KEY,
+        token=HF_TOKEN,
+        api_keys=SecretStr(V1_KEY),
+        data=data,
+        timeout=20,
+        **more,
+    )
 
 
 @contextmanager

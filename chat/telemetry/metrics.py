@@ -12,6 +12,7 @@ import hmac
 import os
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -38,94 +39,79 @@ class Metrics:
 
     def __init__(self, models: Iterable[str] = ()) -> None:
         self.models = frozenset(models)
-        self.registry = registry = CollectorRegistry()
-        self.questions = Counter(
-            "candor_questions", "Questions that models were asked.", ["mode"], registry=registry
-        )
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
         self.running = Gauge(
             "candor_running_replies",
             "Questions whose replies are coming in.",
-            registry=registry,
+            registry=self.registry,
             multiprocess_mode="livesum",
         )
-        self.replies = Counter(
+        self.questions = counter("candor_questions", "Questions that models were asked.", ["mode"])
+        self.replies = counter(
             "candor_replies",
             "Replies, by how they ended: done, stopped by the guard, failed, or left by the asker.",
             ["model", "origin", "outcome"],
-            registry=registry,
         )
-        self.verdicts = Counter(
+        self.verdicts = counter(
             "candor_verdicts",
             "Final verdicts on replies.",
             ["model", "origin", "topic", "conduct", "status"],
-            registry=registry,
         )
-        self.checks = Counter(
+        self.checks = counter(
             "candor_checks",
             "Verdicts on finished replies that were brought to be checked.",
             ["topic", "conduct", "status"],
-            registry=registry,
         )
-        self.disputed = Counter(
+        self.disputed = counter(
             "candor_disputed_verdicts",
             "Verdicts that readers called wrong (marked), or no longer (taken back).",
             ["model", "topic", "change"],
-            registry=registry,
         )
-        self.fallbacks = Counter(
+        self.fallbacks = counter(
             "candor_fallbacks",
             "Times that another model was asked instead, and why.",
             ["model", "to", "cause"],
-            registry=registry,
         )
-        self.exhausted = Counter(
+        self.exhausted = counter(
             "candor_fallbacks_exhausted",
             "Times that another model was wanted and none might be asked, by what kept it.",
             ["cause", "bound"],
-            registry=registry,
         )
-        self.provider_errors = Counter(
+        self.provider_errors = counter(
             "candor_provider_errors",
             "Faults of hosts, by kind; after some the host was asked again.",
             ["model", "kind", "retried"],
-            registry=registry,
         )
-        self.first_token = Histogram(
+        self.first_token = histogram(
             "candor_first_token_seconds",
             "From asking a model to its first word or thought, of replies that stream.",
             ["model"],
             buckets=FIRST_TOKEN,
-            registry=registry,
         )
-        self.whole = Histogram(
+        self.whole = histogram(
             "candor_reply_seconds",
             "From asking a model to the end of its reply.",
             ["model"],
             buckets=WHOLE,
-            registry=registry,
         )
-        self.own = Histogram(
+        self.own = histogram(
             "candor_guard_seconds",
             "The guard's own time, by what it did: match the question's topic, look at a growing"
             " or a final reply, check one that was brought.",
             ["step"],
             buckets=OWN,
-            registry=registry,
         )
-        self.tokens = Counter(
-            "candor_tokens", "Tokens of replies that ended.", ["model"], registry=registry
-        )
-        self.dollars = Counter(
+        self.tokens = counter("candor_tokens", "Tokens of replies that ended.", ["model"])
+        self.dollars = counter(
             "candor_cost_dollars",
             "What replies that ended have cost in US dollars, where the price is known.",
             ["model"],
-            registry=registry,
         )
-        self.requests = Counter(
-            "candor_http_requests", "Requests.", ["method", "route", "status"], registry=registry
-        )
+        self.requests = counter("candor_http_requests", "Requests.", ["method", "route", "status"])
         if FOLDER not in os.environ:
-            ProcessCollector(registry=registry)
+            ProcessCollector(registry=self.registry)
 
     @contextmanager
     def asked(self, seen: Seen) -> Iterator[None]:

@@ -131,7 +131,7 @@ class Traces:
             attributes=told,
             start_time=nanoseconds(seen, attempt.began),
         )
-        if attempt.first is not None and attempt.streamed:
+        if attempt.first is not None:
             span.add_event("first token", timestamp=nanoseconds(seen, attempt.first))
         if isinstance(attempt.end, Failed):
             span.set_status(self.trace.StatusCode.ERROR, attempt.end.kind)

@@ -9,10 +9,8 @@ import databases
 import pytest
 import redis
 import replies
-from pydantic import SecretStr
-from served import API_KEY, HF_TOKEN, V1_KEY, Page, Site, page_of, serving, settles
+from served import Page, Site, page_of, serving, settings_of, settles
 
-from chat.settings import Settings
 from chat.store import Store
 
 
@@ -20,15 +18,7 @@ from chat.store import Store
 def shared_site(
     shared_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    settings = Settings(
-        base_url=shared_host.base_url,
-        api_key=API_KEY,
-        token=HF_TOKEN,
-        api_keys=SecretStr(V1_KEY),
-        data=tmp_path_factory.mktemp("data"),
-        timeout=20,
-    )
-    with serving(settings) as site:
+    with serving(settings_of(shared_host.base_url, tmp_path_factory.mktemp("data"))) as site:
         yield site
 
 

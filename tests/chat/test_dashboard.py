@@ -74,6 +74,14 @@ def test_each_metric_of_ours_is_on_the_dashboard() -> None:
     assert {name for name in ours if name not in whole} == set()
 
 
+def test_each_metric_of_ours_is_in_the_docs() -> None:
+    docs = (DEPLOY.parent / "docs/operations.md").read_text()
+    ours = {name.removesuffix("_bucket") for name in known() if name.startswith("candor_")}
+    assert {
+        name for name in ours if not name.endswith("_count") and f"`{name}`" not in docs
+    } == set()
+
+
 def test_panels_stand_side_by_side_and_each_has_its_place() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in BOARD["panels"]:

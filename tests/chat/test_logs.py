@@ -14,7 +14,6 @@ import pytest
 import replies
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from served import (
     API_KEY,
     HF_TOKEN,
@@ -27,6 +26,7 @@ from served import (
     Site,
     page_of,
     serving,
+    settings_of,
     settles,
 )
 from sqlalchemy import text
@@ -155,15 +155,8 @@ async def test_a_database_s_error_is_told_without_the_values_it_was_given(postgr
 def logging_site(
     shared_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    settings = Settings(
-        base_url=shared_host.base_url,
-        api_key=API_KEY,
-        token=HF_TOKEN,
-        api_keys=SecretStr(V1_KEY),
-        data=tmp_path_factory.mktemp("data"),
-        telemetry=TelemetrySettings(log_format="json"),
-        timeout=20,
-    )
+    data, telemetry = tmp_path_factory.mktemp("data"), TelemetrySettings(log_format="json")
+    settings = settings_of(shared_host.base_url, data, telemetry=telemetry)
     with serving(settings) as site:
         yield site
 
