@@ -45,7 +45,7 @@ def main() -> int:
         port=settings.port,
         log_level="warning",
         timeout_graceful_shutdown=3,
-        forwarded_allow_ips="*" if settings.on_a_space else None,
+        forwarded_allow_ips=settings.proxies,
     )
     return 0
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 # Before gradio and langchain are imported: nothing leaves this machine unasked.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -14,10 +17,11 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import JSONResponse
 from gradio.oauth import attach_oauth
 from starlette.routing import Route
 
@@ -40,8 +44,11 @@ from .api.app import PATH as API
 from .api.app import api_app
 from .api.serve import api_of, close_sessions
 from .assets import BASE, STATIC, Assets
+from .counting import Counting
 from .imports.files import IMPORT_LIMIT
 from .keys import Keys
+from .limiting import Door, Limiter, Reached, TooLong, reached, too_long
+from .limits import Overrides, limits_now
 from .mcp_mount import PATH as MCP_PATH
 from .mcp_mount import McpMount
 from .memory import Full
@@ -72,12 +79,24 @@ ROUTERS = (
     audit_page.router,
     models_page.router,
 )
+Refusal = Callable[[Request, Exception], Coroutine[Any, Any, JSONResponse]]
+REFUSALS: dict[int | type[Exception], Refusal] = {
+    NotFound: not_found,
+    Full: full,
+    Reached: reached,
+    TooLong: too_long,
+    RequestValidationError: invalid,
+    **dict.fromkeys(UNREACHABLE, unreachable),
+}
 GZIP_LEVEL = 5
 PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
     """The whole app.
+
+    Args:
+        overrides: what replaces limits of the environment now (`limits_now`).
 
     Raises:
         ConfigError: `models.yaml`, a topic pack, the audit's summary or a setting is wrong, or a
@@ -90,12 +109,17 @@ def build(settings: Settings) -> FastAPI:
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
     v1, given = api_app(), settings.api_keys.get_secret_value()
     asking, mcp = McpMount(asks=True), McpMount(asks=False)
+    limits_now(settings)  # what is wrong is told now
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    limiter = Limiter(Counting(redis_url), partial(limits_now, settings, overrides))
+    door = Door(limiter)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database).open()
         chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
-        v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
+        api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
+        v1.state.api = replace(api, door=door)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         swept = asyncio.create_task(sweeping(store))
         async with mcp.serving(chat.visitors), asking.serving(chat.visitors):
@@ -107,20 +131,22 @@ def build(settings: Settings) -> FastAPI:
         await chat.tools.close()
         await close_connections()
         await store.close()
+        await limiter.close()
 
-    app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.settings = settings
+    app = FastAPI(
+        title="Candor",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers=REFUSALS,
+    )
+    app.state.settings, app.state.limiter = settings, limiter
     app.state.audit_page = audit
     app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
     for one in ROUTERS:
         app.include_router(one)
-    app.add_exception_handler(NotFound, not_found)
-    app.add_exception_handler(Full, full)
-    app.add_exception_handler(RequestValidationError, invalid)
-    for error in UNREACHABLE:
-        app.add_exception_handler(error, unreachable)
     app.add_api_route("/health", health, include_in_schema=False)
-    keyed = Keyed(asking, mcp, lambda: v1.state.api.access)
+    keyed = Keyed(asking, mcp, lambda: v1.state.api.access, door.count)
     app.routes.append(Route(MCP_PATH, keyed, include_in_schema=False))
     app.mount(BASE, Assets(), name="candor-static")
     app.mount(API, v1, name="api")

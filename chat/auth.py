@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
+from starlette.requests import HTTPConnection
 
 from . import texts
 
@@ -29,6 +30,11 @@ class Reader:
     token: str | None = None
     name: str | None = None
     zone: tzinfo = UTC
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody has signed in: who clears their cookies is another reader."""
+        return self.owner.startswith("cookie:")
 
     def __repr__(self) -> str:
         return f"Reader(language={self.language!r})"
@@ -64,13 +70,13 @@ def zone_of(name: str) -> tzinfo:
         return UTC
 
 
-def page_language(request: Request) -> str:
+def page_language(request: HTTPConnection) -> str:
     """The language that the reader chose, by their cookie; else what their browser asks for."""
     chosen = request.cookies.get(LANGUAGE, "")
     return chosen if chosen in texts.languages() else browsers(request)
 
 
-def browsers(request: Request) -> str:
+def browsers(request: HTTPConnection) -> str:
     return texts.accepted(request.headers.get("accept-language", ""))
 
 

@@ -32,6 +32,7 @@ from . import render, shaping, sidebar, texts, tools
 from .auth import Reader, page_language, reader, speaking
 from .examples import examples
 from .in_place import InPlace, in_place, replied
+from .limited import Admitted
 from .live import Live, LiveReplies
 from .memory import MemoryStore
 from .personal import conversations_of, options_of
@@ -342,7 +343,9 @@ async def rate(id_: str, reply_id: str, body: Rate, who: Who, chat: Shared) -> d
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/control")
-async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, Any]:
+async def control(
+    id_: str, reply_id: str, who: Who, chat: Shared, admitted: Admitted
+) -> dict[str, Any]:
     """Ask the same model the topic's matched control question; the verdict keeps what it said."""
     place = await replied(chat.store, who.owner, id_, reply_id)
     turn, asked, view = place.turn, place.reply(reply_id), chat.view(who)
@@ -357,6 +360,7 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
         raise HTTPException(409, view.say.failed_request)
     language = language_of(turn.question, who.language)
     model = offered(asked.model["id"], view)
+    await admitted.enter(model)
     try:
         found = await chat.guard(who).control(
             turn.question,
