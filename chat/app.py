@@ -17,12 +17,11 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.responses import JSONResponse
-from gradio.oauth import attach_oauth
+from fastapi.responses import Response
 from starlette.routing import Route
 
 from guard.pipeline import Guard
@@ -44,6 +43,7 @@ from .api.app import PATH as API
 from .api.app import api_app
 from .api.serve import api_of, close_sessions
 from .assets import BASE, STATIC, Assets
+from .auth import let_in
 from .counting import Counting
 from .imports.files import IMPORT_LIMIT
 from .keys import Keys
@@ -61,6 +61,7 @@ from .reading import FILE_LIMIT
 from .routes import Chat, full, invalid, not_found, router, unreachable
 from .security import BodyLimit, SecurityHeaders
 from .settings import Settings
+from .sign_in import Sessions, providers, secret_of, sign_in_router
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
 
@@ -79,7 +80,7 @@ ROUTERS = (
     audit_page.router,
     models_page.router,
 )
-Refusal = Callable[[Request, Exception], Coroutine[Any, Any, JSONResponse]]
+Refusal = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 REFUSALS: dict[int | type[Exception], Refusal] = {
     NotFound: not_found,
     Full: full,
@@ -106,7 +107,8 @@ def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
     connection = settings.connection(models)
     tool_servers = ToolServers(models.tools)
     audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
-    signs_in = bool(settings.oauth_client_id and settings.on_a_space)
+    known = providers(settings)
+    ways = [(f"/login/{way}", one.label) for way, one in known.items()]
     v1, given = api_app(), settings.api_keys.get_secret_value()
     asking, mcp = McpMount(asks=True), McpMount(asks=False)
     limits_now(settings)  # what is wrong is told now
@@ -117,7 +119,7 @@ def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = await Store(settings.database).open()
-        chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
+        chat = app.state.chat = Chat(store, models, connection, tool_servers, ways=ways)
         api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         v1.state.api = replace(api, door=door)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
@@ -140,18 +142,19 @@ def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
         redoc_url=None,
         exception_handlers=REFUSALS,
     )
-    app.state.settings, app.state.limiter = settings, limiter
+    app.state.settings, app.state.limiter, app.state.providers = settings, limiter, known
     app.state.audit_page = audit
     app.state.models_page = models_page.ModelsPage(models, audit.run, audit.ships)
     for one in ROUTERS:
-        app.include_router(one)
+        app.include_router(one, dependencies=[Depends(let_in)] if one.prefix else None)
     app.add_api_route("/health", health, include_in_schema=False)
     keyed = Keyed(asking, mcp, lambda: v1.state.api.access, door.count)
     app.routes.append(Route(MCP_PATH, keyed, include_in_schema=False))
     app.mount(BASE, Assets(), name="candor-static")
     app.mount(API, v1, name="api")
-    if signs_in:
-        attach_oauth(app)
+    if known:
+        app.include_router(sign_in_router([*known.values()], settings.space_host))
+        app.add_middleware(Sessions, secret_of(settings), settings.on_a_space)
     app = gr.mount_gradio_app(
         app,
         page(),

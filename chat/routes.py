@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from copy import copy
 from typing import Annotated, Any, Literal
 
@@ -29,7 +29,7 @@ from guard.types import Mode, ModelSpec, Verdict
 from guard.verdict import retold
 
 from . import render, shaping, sidebar, texts, tools
-from .auth import Reader, page_language, reader, speaking
+from .auth import FAILED, Reader, page_language, reader, speaking
 from .examples import examples
 from .in_place import InPlace, in_place, replied
 from .limited import Admitted
@@ -69,7 +69,8 @@ class Chat:
 
     Temporary conversations have a store of their own (`memory.py`), over which the same runs.
     Where no host is connected, visitors talk to scripted personas; a reader who has signed in
-    brings a token of their own, and is offered the real models.
+    brings a token of their own, and is offered the real models. `ways` are where one can sign in:
+    path and name.
     """
 
     def __init__(
@@ -79,9 +80,9 @@ class Chat:
         connection: Connection,
         tool_servers: ToolServers,
         *,
-        can_sign_in: bool = False,
+        ways: Sequence[tuple[str, str]] = (),
     ) -> None:
-        self.store, self.can_sign_in = store, can_sign_in
+        self.store, self.ways = store, ways
         self.readers = store  # what they have set, for temporary conversations too
         self.tools = tool_servers
         self.live = LiveReplies(store)
@@ -200,6 +201,7 @@ changing = APIRouter(dependencies=[Depends(from_our_page)])
 
 @router.get("/state")
 async def state(
+    request: Request,
     who: Greeted,
     chat: Shared,
     preferences: Preferred,
@@ -215,7 +217,7 @@ async def state(
     page's address says that what is asked on it is not to be stored.
     """
     view, here = chat.view(who), chat.holding(c)
-    missing = None
+    missing = view.say.sign_in_failed if sign_in_failed(request) else None
     conversation = None
     if c:
         try:
@@ -250,8 +252,18 @@ async def state(
         "say": view.say.model_dump(),
         "demo": view.connection.kind == "demo" and not view.signed_in,
         "reader": who.name,
-        "can_sign_in": chat.can_sign_in,
+        "sign_in": [
+            {"href": path, "label": view.say.sign_in.format(name=apart(label, view.language))}
+            for path, label in chat.ways
+        ],
+        "must_sign_in": who.nobody,
     }
+
+
+def sign_in_failed(request: Request) -> bool:
+    """Whether the reader has just come back from a sign-in that failed; it is told once."""
+    session = request.scope.get("session")
+    return bool(session and session.pop(FAILED, False))
 
 
 @router.get("/conversations/{id_}/events")

@@ -22,6 +22,9 @@ def refusing(page: Page, path: str, status: int, **body: Any) -> None:
     page.route(path, refuse)
 
 
+WAYS = [{"href": "/login/huggingface", "label": "Sign in with Hugging Face"}]
+
+
 def standing(page: Page) -> Locator:
     return page.locator(".standing")
 
@@ -133,7 +136,7 @@ def test_a_session_that_ended_is_told_with_the_way_back(visit: Visit, hosted: Se
 
     def reading(route: Route) -> None:
         now = route.fetch().json()
-        route.fulfill(json=now | {"reader": names[0], "can_sign_in": True})
+        route.fulfill(json=now | {"reader": names[0], "sign_in": WAYS})
 
     page.route("**/candor/state?*", reading)
     reload(page)
