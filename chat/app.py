@@ -22,7 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
@@ -59,7 +59,7 @@ from .pages.chat import head, page, theme
 from .pages.head import EarlyHead
 from .reading import FILE_LIMIT
 from .routes import Chat, full, invalid, not_found, router, unreachable
-from .security import BodyLimit, SecurityHeaders
+from .security import BodyLimit, PageOnly, SecurityHeaders
 from .settings import Settings
 from .sign_in import Sessions, providers, secret_of, sign_in_router
 from .store import UNREACHABLE, NotFound, Store
@@ -166,6 +166,8 @@ def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
         theme=theme(),
         favicon_path=str(STATIC / "favicon.svg"),
     )
+    gradio = next(one for one in reversed(app.routes) if isinstance(one, Mount))
+    gradio.app = PageOnly(gradio.app)
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site

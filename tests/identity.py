@@ -2,10 +2,10 @@
 
     with identity.running() as provider: provider.issuer, provider.subject = "ada"
 
-It lets in whoever comes as `subject`, without asking. A code is taken once. What a broken or
-hostile one would send is set on it: `claims` replace those of the token, `described` what it says of itself, `signing` how the
-token is signed, `tokens` the answer with it, and `answers_as` the `iss` that comes with the code.
-Not covered: consent, refresh, sign-out.
+It lets in whoever comes as `subject`, without asking; a code is taken once. What a broken or a
+hostile one would send is set on it: `claims` replace those of the token, `described` what it says
+of itself, `signing` how the token is signed, `tokens` the answer with it, and `answers_as` is the
+`iss` that comes with the code. Not covered: consent, refresh, sign-out.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import re
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,85 +14,16 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import identity
 import pytest
+from accounts import HTTPS, Browser, set_up
 from identity import CLIENT, SECRET, Provider
 from itsdangerous import TimestampSigner
 from pydantic import SecretStr
-from served import SOUP, Site, serving
+from served import Site, serving
 
 from chat.app import build
 from chat.settings import Settings
 from chat.sign_in import COOKIE, own, providers, secret_of
 from guard.errors import ConfigError
-
-HTTPS = {"x-forwarded-proto": "https"}  # as a proxy on this machine tells, which uvicorn believes
-
-
-@dataclass
-class Browser:
-    """A browser's cookies and no more: it sends all it has, and notes how each was set."""
-
-    url: str
-    headers: dict[str, str] = field(default_factory=dict)
-    cookies: dict[str, str] = field(default_factory=dict)
-    flags: dict[str, str] = field(default_factory=dict)
-
-    def send(self, method: str, url: str, **values: Any) -> httpx2.Response:
-        """One request to the app; redirects are not followed."""
-        sent = {"x-candor": "1", "accept-language": "en", **self.headers}
-        sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        whole = url if url.startswith("http") else self.url + url
-        answer = httpx2.request(method, whole, headers=sent, trust_env=False, timeout=30, **values)
-        for line in answer.headers.get_list("set-cookie"):
-            pair, _, flags = line.partition(";")
-            name, _, value = pair.partition("=")
-            self.flags[name] = flags.lower()
-            if "1970" in flags or "max-age=0" in flags.lower():
-                self.cookies.pop(name, None)
-            else:
-                self.cookies[name] = value
-        return answer
-
-    def get(self, url: str) -> httpx2.Response:
-        return self.send("GET", url)
-
-    def state(self) -> dict[str, Any]:
-        return dict(self.get("/candor/state").raise_for_status().json())
-
-    def to_the_provider(self, way: str = "oidc") -> str:
-        """Begin to sign in; the address with which the provider sends the browser back."""
-        there = self.get(f"/login/{way}")
-        assert there.status_code == 302, there.headers.get("location")
-        answer = httpx2.get(there.headers["location"], trust_env=False)
-        assert answer.status_code == 302, answer.text
-        back = urlsplit(answer.headers["location"])
-        return f"{back.path}?{back.query}"
-
-    def sign_in(self, way: str = "oidc") -> httpx2.Response:
-        return self.get(self.to_the_provider(way))
-
-    @property
-    def reader(self) -> str | None:
-        return self.state()["reader"]
-
-    def begin(self, question: str = SOUP) -> str:
-        """A conversation of whoever this is."""
-        mode, model = self.state()["mode"], self.state()["model"]
-        body = {"question": question, "mode": mode, "model": model}
-        return str(self.send("POST", "/candor/ask", json=body).json()["conversation"])
-
-    def sees(self, conversation: str) -> bool:
-        return bool(self.get(f"/candor/state?c={conversation}").json()["conversation"])
-
-
-def set_up(provider: Provider, folder: Path, **values: Any) -> Settings:
-    told: dict[str, Any] = {
-        "oidc_issuer": provider.issuer,
-        "oidc_client_id": CLIENT,
-        "oidc_client_secret": SecretStr(SECRET),
-        "secret": SecretStr("a long word that signs"),
-        "data": folder,
-    }
-    return Settings(**(told | values))
 
 
 @pytest.fixture(scope="module")
