@@ -48,7 +48,7 @@ from .counting import Counting
 from .imports.files import IMPORT_LIMIT
 from .keys import Keys
 from .limiting import Door, Limiter, Reached, TooLong, reached, too_long
-from .limits import Overrides, limits_now
+from .limits import limits_now
 from .mcp_mount import PATH as MCP_PATH
 from .mcp_mount import McpMount
 from .memory import Full
@@ -93,11 +93,8 @@ GZIP_LEVEL = 5
 PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
 
 
-def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
+def build(settings: Settings) -> FastAPI:
     """The whole app.
-
-    Args:
-        overrides: what replaces limits of the environment now (`limits_now`).
 
     Raises:
         ConfigError: `models.yaml`, a topic pack, the audit's summary or a setting is wrong, or a
@@ -111,9 +108,7 @@ def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
     ways = [(f"/login/{way}", one.label) for way, one in known.items()]
     v1, given = api_app(), settings.api_keys.get_secret_value()
     asking, mcp = McpMount(asks=True), McpMount(asks=False)
-    limits_now(settings)  # what is wrong is told now
-    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    limiter = Limiter(Counting(redis_url), partial(limits_now, settings, overrides))
+    limiter = limiter_by(settings)
     door = Door(limiter)
 
     @asynccontextmanager
@@ -155,19 +150,7 @@ def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
     if known:
         app.include_router(sign_in_router([*known.values()], settings.space_host))
         app.add_middleware(Sessions, secret_of(settings), settings.on_a_space)
-    app = gr.mount_gradio_app(
-        app,
-        page(),
-        path="/",
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        show_error=False,
-        theme=theme(),
-        favicon_path=str(STATIC / "favicon.svg"),
-    )
-    gradio = next(one for one in reversed(app.routes) if isinstance(one, Mount))
-    gradio.app = PageOnly(gradio.app)
+    mount_page(app)
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
@@ -178,6 +161,34 @@ def build(settings: Settings, overrides: Overrides = dict) -> FastAPI:
     app.add_middleware(BodyLimit, larger=larger, apart=API)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
+
+
+def limiter_by(settings: Settings) -> Limiter:
+    """What counts readers and addresses.
+
+    Raises:
+        ConfigError: a limit is wrong.
+    """
+    limits_now(settings)
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    return Limiter(Counting(redis_url), partial(limits_now, settings))
+
+
+def mount_page(app: FastAPI) -> None:
+    """Put the page at `/`, and nothing else of Gradio's."""
+    gr.mount_gradio_app(
+        app,
+        page(),
+        path="/",
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        theme=theme(),
+        favicon_path=str(STATIC / "favicon.svg"),
+    )
+    mounted = next(one for one in reversed(app.routes) if isinstance(one, Mount))
+    mounted.app = PageOnly(mounted.app)
 
 
 def get_ready(guard: Guard) -> None:
