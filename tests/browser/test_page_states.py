@@ -1,7 +1,7 @@
 """What stands in the way is told at the composer, and nothing that was typed is lost.
 
-The app itself sets no limit yet and its faults cannot be ordered: their answers are put in at the
-network's edge, as a proxy before it would send them.
+Limits of a proxy and faults of the app cannot be ordered: their answers are put in at the network's
+edge, as a proxy before it would send them. The app's own limits: `test_page_people.py`.
 """
 
 from __future__ import annotations
