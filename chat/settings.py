@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guard import catalogue as catalogue_file
@@ -58,6 +59,16 @@ class Settings(BaseSettings):
     limits_anonymous: str | None = Field(default=None, alias="CANDOR_LIMITS_ANONYMOUS")
     limits_address: str | None = Field(default=None, alias="CANDOR_LIMITS_ADDRESS")
     trusted_proxies: str | None = Field(default=None, alias="CANDOR_TRUSTED_PROXIES")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def are_addresses(cls, told: str | None) -> str | None:
+        for one in (told or "127.0.0.1").split(","):
+            try:
+                ip_network(one.strip())
+            except ValueError as error:
+                raise ValueError(f"{one.strip()!r} is no address or network") from error
+        return told
 
     @property
     def on_a_space(self) -> bool:

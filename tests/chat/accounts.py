@@ -87,3 +87,13 @@ def set_up(provider: Provider, folder: Path, **values: Any) -> Settings:
         "data": folder,
     }
     return Settings(**(told | values))
+
+
+def on_a_space(provider: Provider) -> dict[str, Any]:
+    """What the Hub tells a Space's app, with the provider in its place."""
+    return {
+        "space_id": "me/candor",
+        "oauth_client_id": CLIENT,
+        "oauth_client_secret": SecretStr(SECRET),
+        "oauth_issuer": provider.issuer,
+    }

@@ -17,9 +17,9 @@ import httpx2
 import identity
 import pytest
 import replies
-from accounts import HTTPS, Browser, set_up
+from accounts import HTTPS, Browser, on_a_space, set_up
 from fastapi.routing import iter_route_contexts
-from identity import CLIENT, SECRET, Provider
+from identity import Provider
 from pydantic import SecretStr
 from served import LLAMA, SOUP, Site, serving, settles
 from sqlalchemy import event
@@ -154,10 +154,7 @@ def known(
         provider,
         tmp_path_factory.mktemp("isolation"),
         base_url=shared_host.base_url,
-        space_id="me/candor",
-        oauth_client_id=CLIENT,
-        oauth_client_secret=SecretStr(SECRET),
-        oauth_issuer=provider.issuer,
+        **on_a_space(provider),
         api_keys=SecretStr("open"),
         timeout=3600,  # the reply that hangs is still running at the end
         limits="none",

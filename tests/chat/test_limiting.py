@@ -145,7 +145,7 @@ def test_uploads_shares_and_searches_are_counted_together(page: Page) -> None:
         page.http.post("/candor/import", content=b"[]"),
     ):
         assert refused.status_code == 429
-        assert "uploads, imports, shared links and searches" in refused.json()["detail"]
+        assert "uploads, imports, shared links, searches" in refused.json()["detail"]
         assert refused.headers["retry-after"]
     assert page.state(id_)["conversation"] == id_
 

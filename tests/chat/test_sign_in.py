@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import identity
 import pytest
-from accounts import HTTPS, Browser, set_up
-from identity import CLIENT, SECRET, Provider
+from accounts import HTTPS, Browser, on_a_space, set_up
+from identity import Provider
 from itsdangerous import TimestampSigner
 from pydantic import SecretStr
 from served import Site, serving
@@ -373,10 +373,7 @@ def test_hugging_face_signs_in_beside_another_provider(provider: Provider, tmp_p
     settings = set_up(
         provider,
         tmp_path,
-        space_id="me/candor",
-        oauth_client_id=CLIENT,
-        oauth_client_secret=SecretStr(SECRET),
-        oauth_issuer=provider.issuer,
+        **on_a_space(provider),
         oauth_scopes="openid profile inference-api",
         space_host="me-candor.hf.space",
     )
@@ -400,14 +397,7 @@ def test_hugging_face_signs_in_beside_another_provider(provider: Provider, tmp_p
 def test_a_token_of_the_hub_ends_the_session_with_it(provider: Provider, tmp_path: Path) -> None:
     provider.tokens["expires_in"] = 1
     provider.tokens["expires_at"] = time.time() - 1
-    settings = set_up(
-        provider,
-        tmp_path,
-        space_id="me/candor",
-        oauth_client_id=CLIENT,
-        oauth_client_secret=SecretStr(SECRET),
-        oauth_issuer=provider.issuer,
-    )
+    settings = set_up(provider, tmp_path, **on_a_space(provider))
     with serving(settings) as site:
         browser = Browser(site.url)
         browser.sign_in("huggingface")
