@@ -60,7 +60,7 @@ def main(*, migrate: bool = False) -> int:
         log_config=None,  # its lines are ours
         access_log=False,
         timeout_graceful_shutdown=3,
-        forwarded_allow_ips="*" if settings.on_a_space else None,
+        forwarded_allow_ips=settings.proxies,
     )
     return 0
 

@@ -17,6 +17,8 @@ from . import files, render, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
 from .in_place import InPlace, begun, in_place, placed
+from .limited import Admitted
+from .limiting import Admission
 from .personal import options_of
 from .reading import MOST_FILES
 from .routes import (
@@ -72,7 +74,7 @@ class Retry(Body):
 
 
 @router.post("/ask")
-async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
+async def ask(body: Ask, who: Who, chat: Shared, admitted: Admitted) -> dict[str, Any]:
     """Put a question; its reply is then read from the conversation's events."""
     view = chat.view(who)
     spec = offered(body.model, view)
@@ -84,50 +86,59 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     if body.temporary and not chat.store.temporary:
         raise NotFound(id_)  # it is gone, and nothing of it may be stored
     await files.refuse(attached, id_, who, chat, spec)
+    await admitted.enter(spec, question, id_)
     if id_ is None:
         title = view.say.temporary if body.temporary else question
         first = Turn(question=question, files=attached, replies=[])
         new = await chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
         known = None if attached else begun(new, first)
-        return await run(chat, who, new.id, first.id, spec, known=known)
+        return await run(chat, who, new.id, first.id, spec, admitted=admitted, known=known)
     async with chat.live.alone(id_):
         last = (await chat.store.heading(who.owner, id_)).leaf_id
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
         values: dict[str, Any] = {"model": spec.id, "mode": body.mode, "tools": chosen}
         turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
-        return await run(chat, who, id_, turn_id, spec)
+        return await run(chat, who, id_, turn_id, spec, admitted=admitted)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/edit")
-async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> dict[str, Any]:
+async def edit(
+    id_: str, turn_id: str, body: Edit, who: Who, chat: Shared, *, admitted: Admitted
+) -> dict[str, Any]:
     """Ask another question in the place of one, about the same files; the first stays."""
     place = await in_place(chat.store, who.owner, id_, turn_id)
     turn, view = place.turn, chat.view(who)
     spec = offered(place.conversation.model, view)
     files.refuse_blind(place.files, spec, view)
     question = clean(body.question)
+    await admitted.enter(spec, question, id_)
     async with chat.live.alone(id_):
         await chat.live.stop(id_)  # the edited question may follow another run than it shows
         new = await chat.store.add_turn(
             who.owner, id_, question, turn.parent_id, turn.files, parent_run=turn.parent_run
         )
-        return await run(chat, who, id_, new, spec)
+        return await run(chat, who, id_, new, spec, admitted=admitted)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/retry")
-async def retry(id_: str, turn_id: str, body: Retry, who: Who, chat: Shared) -> dict[str, Any]:
+async def retry(
+    id_: str, turn_id: str, body: Retry, who: Who, chat: Shared, *, admitted: Admitted
+) -> dict[str, Any]:
     """Ask the same question again; the earlier replies stay, with what follows, to page back to."""
     place = await in_place(chat.store, who.owner, id_, turn_id)
     view = chat.view(who)
     spec = offered(body.model or place.conversation.model, view)
     files.refuse_blind(place.files, spec, view)
+    await admitted.enter(spec, group=id_)
     async with chat.live.alone(id_):
         await chat.store.end_at(who.owner, id_, turn_id)
-        return await run(chat, who, id_, turn_id, spec)
+        return await run(chat, who, id_, turn_id, spec, admitted=admitted)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/another")
-async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, Any]:
+async def another(
+    id_: str, turn_id: str, who: Who, chat: Shared, *, admitted: Admitted
+) -> dict[str, Any]:
     """Let a model of another origin answer below the reply that is there."""
     view = chat.view(who)
     await chat.store.heading(who.owner, id_)
@@ -137,7 +148,8 @@ async def another(id_: str, turn_id: str, who: Who, chat: Shared) -> dict[str, A
         spec = successor(shown, view, seeing=shows_images(place.files))
         if spec is None:
             raise HTTPException(409, view.say.no_successor)
-        return await run(chat, who, id_, turn_id, spec, below=shown)
+        await admitted.enter(spec, group=id_)
+        return await run(chat, who, id_, turn_id, spec, admitted=admitted, below=shown)
 
 
 @router.post("/conversations/{id_}/stop")
@@ -155,6 +167,7 @@ async def run(
     turn_id: str,
     spec: ModelSpec,
     *,
+    admitted: Admission,
     known: InPlace | None = None,
     below: list[Reply] | None = None,
     grows: str | None = None,
@@ -184,9 +197,10 @@ async def run(
         cut.state, cut.fault = "streaming", None
     else:
         number, step = below[0].run if below else turn.runs, len(below or [])
-    source = partial(
-        chat.guard(who).stream,
-        history(told, held),
+    guard, messages = chat.guard(who), history(told, held)
+    asked = partial(
+        guard.stream,
+        messages,
         model=spec.id,
         mode=mode,
         language=language_of(turn.question, who.language),
@@ -199,9 +213,10 @@ async def run(
     )
     turn.shown_run = number
     html = await whole_turn(place, view)  # while nothing changes it
+    source = admitted.metered(asked, messages, guard.models.snapshot)
     live = await chat.live.begin(conversation_id, turn_id, source, run=number, step=step, grows=cut)
     if not chat.store.temporary:
-        chat.titles.begin(place, live, Asker(who.owner, chat.guard(who), who.token))
+        chat.titles.begin(place, live, Asker(who.owner, guard, who.token))
     return {
         "conversation": conversation_id,
         "turn": turn_id,

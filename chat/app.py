@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,12 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
-from gradio.oauth import attach_oauth
-from starlette.routing import Route
+from fastapi.responses import Response
+from starlette.routing import Mount, Route
 
 from guard.catalogue import Catalogue
 from guard.errors import ConfigError
@@ -36,6 +37,7 @@ from . import (
     forks,
     listing,
     preferring,
+    sign_in,
     temporary,
     travel,
     voting,
@@ -45,10 +47,14 @@ from .api.app import PATH as API
 from .api.app import api_app
 from .api.serve import api_of, close_sessions
 from .assets import BASE, STATIC, Assets
+from .auth import let_in
+from .counting import Counting
 from .feedback import Feedback
 from .figures import Recent
 from .imports.files import IMPORT_LIMIT
 from .keys import Keys
+from .limiting import Door, Limiter, Reached, TooLong, reached, too_long
+from .limits import limits_now
 from .mcp_mount import PATH as MCP_PATH
 from .mcp_mount import McpMount
 from .memory import Full
@@ -60,7 +66,7 @@ from .pages.chat import head, page, theme
 from .pages.head import EarlyHead
 from .reading import FILE_LIMIT
 from .routes import Chat, full, invalid, not_found, router, unreachable
-from .security import BodyLimit, SecurityHeaders
+from .security import BodyLimit, PageOnly, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
@@ -85,6 +91,15 @@ ROUTERS = (
     audit_page.router,
     models_page.router,
 )
+Refusal = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+REFUSALS: dict[int | type[Exception], Refusal] = {
+    NotFound: not_found,
+    Full: full,
+    Reached: reached,
+    TooLong: too_long,
+    RequestValidationError: invalid,
+    **dict.fromkeys(UNREACHABLE, unreachable),
+}
 GZIP_LEVEL = 5
 PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
 
@@ -101,10 +116,13 @@ def build(settings: Settings) -> FastAPI:
     tool_servers = ToolServers(models.tools)
     audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
     feedback = feedback_of(settings)
-    signs_in = bool(settings.oauth_client_id and settings.on_a_space)
+    known = sign_in.providers(settings)
+    ways = [(f"/login/{way}", one.label) for way, one in known.items()]
     v1, given = api_app(), settings.api_keys.get_secret_value()
     telemetry = Telemetry.of(settings.telemetry, models, on_offer(models, connection))
     asking, mcp = McpMount(asks=True), McpMount(asks=False)
+    limiter = limiter_by(settings)
+    door = Door(limiter)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -114,13 +132,15 @@ def build(settings: Settings) -> FastAPI:
             models,
             connection,
             tool_servers,
-            can_sign_in=signs_in,
+            ways=ways,
             observers=telemetry.observers,
         )
         switchboard = app.state.switchboard = Switchboard(store, partial(switch, app, models))
         await switchboard.read()
+        limiter.limits = partial(limits_now, settings, lambda: switchboard.now.limits)
         app.state.figures = Recent(store)
-        v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
+        api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
+        v1.state.api = replace(api, door=door)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         pushed = [feedback.pushing()] if feedback else []
         beside = [sweeping(store), switchboard.follow(), *pushed]
@@ -133,25 +153,29 @@ def build(settings: Settings) -> FastAPI:
             await chat.tools.close()
             await close_connections()
             await store.close()
+            await limiter.close()
 
-    app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Candor",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers=REFUSALS,
+    )
     app.state.settings, app.state.feedback = settings, feedback
+    app.state.limiter, app.state.providers = limiter, known
     app.state.audit_page = audit
     offer(app, models)
     for one in ROUTERS:
-        app.include_router(one)
-    app.add_exception_handler(NotFound, not_found)
-    app.add_exception_handler(Full, full)
-    app.add_exception_handler(RequestValidationError, invalid)
-    for error in UNREACHABLE:
-        app.add_exception_handler(error, unreachable)
+        app.include_router(one, dependencies=[Depends(let_in)] if one.prefix else None)
     app.add_api_route("/health", health, include_in_schema=False)
-    keyed = Keyed(asking, mcp, lambda: v1.state.api.access)
+    keyed = Keyed(asking, mcp, lambda: v1.state.api.access, door.count)
     app.routes.append(Route(MCP_PATH, keyed, include_in_schema=False))
     app.mount(BASE, Assets(), name="candor-static")
     app.mount(API, v1, name="api")
-    if signs_in:
-        attach_oauth(app)
+    if known:
+        app.include_router(sign_in.sign_in_router([*known.values()], settings.space_host))
+        app.add_middleware(sign_in.Sessions, sign_in.secret_of(settings), settings.on_a_space)
     mount_page(app, collects=feedback is not None)
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
@@ -166,8 +190,19 @@ def build(settings: Settings) -> FastAPI:
     return app
 
 
+def limiter_by(settings: Settings) -> Limiter:
+    """What counts readers and addresses.
+
+    Raises:
+        ConfigError: a limit is wrong.
+    """
+    limits_now(settings)
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    return Limiter(Counting(redis_url), partial(limits_now, settings))
+
+
 def mount_page(app: FastAPI, *, collects: bool) -> None:
-    """Put the page at `/`."""
+    """Put the page at `/`, and nothing else of Gradio's."""
     gr.mount_gradio_app(
         app,
         page(collects=collects),
@@ -179,6 +214,8 @@ def mount_page(app: FastAPI, *, collects: bool) -> None:
         theme=theme(),
         favicon_path=str(STATIC / "favicon.svg"),
     )
+    mounted = next(one for one in reversed(app.routes) if isinstance(one, Mount))
+    mounted.app = PageOnly(mounted.app)
 
 
 def parts(chat: Chat) -> dict[str, Check]:

@@ -15,13 +15,16 @@ from fastapi import APIRouter, Depends, HTTPException
 from . import render
 from .answering import run
 from .in_place import replied
+from .limited import Admitted
 from .routes import Shared, Who, from_our_page, offered
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
 
 
 @router.post("/conversations/{id_}/replies/{reply_id}/continue")
-async def go_on(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, Any]:
+async def go_on(
+    id_: str, reply_id: str, who: Who, chat: Shared, admitted: Admitted
+) -> dict[str, Any]:
     """Let the same model go on with its reply, at the end of what is shown."""
     view = chat.view(who)
     await chat.store.heading(who.owner, id_)
@@ -31,4 +34,5 @@ async def go_on(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, An
         if chat.live.get(id_) or not render.continues(place, reply, view):
             raise HTTPException(409, view.say.continue_not_now)
         spec = offered(reply.model["id"], view)
-        return await run(chat, who, id_, place.turn.id, spec, grows=reply_id)
+        await admitted.enter(spec, group=id_)
+        return await run(chat, who, id_, place.turn.id, spec, admitted=admitted, grows=reply_id)

@@ -20,6 +20,7 @@ from guard.types import Document, Image, Message, ModelSpec
 
 from . import render
 from .auth import Reader
+from .limited import COUNTED
 from .reading import FILE_LIMIT, Unreadable, named, read
 from .routes import Chat, Shared, Who, from_our_page
 from .store import Attachment, Conversation, NotFound, Store, shows_images
@@ -43,7 +44,7 @@ HEADERS = {
 # --- routes ---------------------------------------------------------------------------------------
 
 
-@changing.post("/files")
+@changing.post("/files", dependencies=[COUNTED])
 async def take(
     request: Request,
     who: Who,

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, HTTPException
 
 from . import files
+from .limited import COUNTED
 from .record import ConversationRecord, file_record, rows_of, shown_of
 from .routes import TITLE_LIMIT, Shared, Who, entry, from_our_page
 from .store import Conversation, now, reply_of, shortened
@@ -21,7 +22,7 @@ from .view import View
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
 
 
-@router.post("/conversations/{id_}/replies/{reply_id}/fork")
+@router.post("/conversations/{id_}/replies/{reply_id}/fork", dependencies=[COUNTED])
 async def fork(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, Any]:
     """Copy the way to a reply to a new conversation, which goes on with that reply."""
     conversation = await chat.store.conversation(who.owner, id_, file_texts=True)

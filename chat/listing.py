@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 
 from . import sidebar
+from .limited import COUNTED
 from .routes import Shared, Who, drawn
 from .search import search
 from .words import phrases
@@ -27,7 +28,7 @@ async def conversations(who: Who, chat: Shared, after: str = "") -> dict[str, An
     return {"sidebar": sidebar.listed(found, chat.view(who))}
 
 
-@router.get("/search")
+@router.get("/search", dependencies=[COUNTED])
 async def find(
     who: Who, chat: Shared, q: Annotated[str, Query(max_length=QUERY_LIMIT)]
 ) -> dict[str, Any]:

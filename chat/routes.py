@@ -31,10 +31,11 @@ from guard.types import Mode, ModelSpec, Verdict
 from guard.verdict import retold
 
 from . import render, shaping, sidebar, texts, tools
-from .auth import Reader, is_admin, page_language, reader, speaking
+from .auth import FAILED, Reader, is_admin, page_language, reader, speaking
 from .examples import examples
 from .feedback import Feedback
 from .in_place import InPlace, in_place, replied
+from .limited import Admitted
 from .live import Live, LiveReplies
 from .memory import MemoryStore
 from .personal import conversations_of, options_of
@@ -78,7 +79,8 @@ class Chat:
 
     Temporary conversations have a store of their own (`memory.py`), over which the same runs.
     Where no host is connected, visitors talk to scripted personas; a reader who has signed in
-    brings a token of their own, and is offered the real models.
+    brings a token of their own, and is offered the real models. `ways` are where one can sign in:
+    path and name.
     """
 
     def __init__(
@@ -90,8 +92,9 @@ class Chat:
         *,
         can_sign_in: bool = False,
         observers: Sequence[Observer] = (),
+        ways: Sequence[tuple[str, str]] = (),
     ) -> None:
-        self.store, self.can_sign_in = store, can_sign_in
+        self.store, self.ways = store, ways
         self.readers = store  # what they have set, for temporary conversations too
         self.tools = tool_servers
         self.live = LiveReplies(store)
@@ -241,6 +244,7 @@ changing = APIRouter(dependencies=[Depends(from_our_page)])
 
 @router.get("/state")
 async def state(
+    request: Request,
     who: Greeted,
     chat: Shared,
     preferences: Preferred,
@@ -257,7 +261,7 @@ async def state(
     page's address says that what is asked on it is not to be stored.
     """
     view, here = chat.view(who), chat.holding(c)
-    missing = None
+    missing = view.say.sign_in_failed if sign_in_failed(request) else None
     conversation = None
     if c:
         try:
@@ -295,8 +299,18 @@ async def state(
         "shares_rated": bool(preferences.share_rated),
         "demo": view.connection.kind == "demo" and not view.signed_in,
         "reader": who.name,
-        "can_sign_in": chat.can_sign_in,
+        "sign_in": [
+            {"href": path, "label": view.say.sign_in.format(name=apart(label, view.language))}
+            for path, label in chat.ways
+        ],
+        "must_sign_in": who.nobody,
     }
+
+
+def sign_in_failed(request: Request) -> bool:
+    """Whether the reader has just come back from a sign-in that failed; it is told once."""
+    session = request.scope.get("session")
+    return bool(session and session.pop(FAILED, False))
 
 
 @router.get("/conversations/{id_}/events")
@@ -402,7 +416,9 @@ def count_dispute(metrics: Metrics, reply: Reply, *, marked: bool) -> None:
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/control")
-async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, Any]:
+async def control(
+    id_: str, reply_id: str, who: Who, chat: Shared, admitted: Admitted
+) -> dict[str, Any]:
     """Ask the same model the topic's matched control question; the verdict keeps what it said."""
     place = await replied(chat.store, who.owner, id_, reply_id)
     turn, asked, view = place.turn, place.reply(reply_id), chat.view(who)
@@ -417,6 +433,7 @@ async def control(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, 
         raise HTTPException(409, view.say.failed_request)
     language = language_of(turn.question, who.language)
     model = offered(asked.model["id"], view)
+    await admitted.enter(model)
     try:
         found = await chat.guard(who).control(
             turn.question,

@@ -59,6 +59,33 @@ class SecurityHeaders:
         await self.app(scope, receive, with_headers)
 
 
+class PageOnly:
+    """ASGI app that lets through to Gradio what our page fetches of it, and nothing else.
+
+    The rest is for apps whose logic is Gradio's: uploads that anyone may leave, a proxy, files by
+    their path, queues and sessions by an id. Ours has none of it, so that nobody gets at it.
+    """
+
+    PATHS = ("/", "/theme.css", "/favicon.ico", "/robots.txt")
+    FOLDERS = ("/assets/", "/static/", "/svelte/")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self.lets(scope):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    def lets(self, scope: Scope) -> bool:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        return reads and (path in self.PATHS or path.startswith(self.FOLDERS))
+
+
 class BodyLimit:
     """ASGI middleware that refuses a request's body as soon as it is known to be too large.
 

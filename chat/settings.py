@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from guard import catalogue as catalogue_file
@@ -15,6 +17,9 @@ from guard.providers import Connection
 from .telemetry.settings import TelemetrySettings
 
 ROOT = Path(__file__).parents[1]
+HUB = "https://huggingface.co"
+URL = r"^https?://\S+$"
+PROXIES_OF_A_SPACE = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
 
 
 class Settings(BaseSettings):
@@ -28,7 +33,7 @@ class Settings(BaseSettings):
     port: int = Field(
         default=7860, validation_alias=AliasChoices("PORT", "GRADIO_SERVER_PORT"), ge=0, le=65535
     )
-    base_url: str | None = Field(default=None, alias="CANDOR_BASE_URL", pattern=r"^https?://\S+$")
+    base_url: str | None = Field(default=None, alias="CANDOR_BASE_URL", pattern=URL)
     api_key: SecretStr | None = Field(default=None, alias="CANDOR_API_KEY")
     token: SecretStr | None = Field(default=None, alias="HF_TOKEN")
     api_keys: SecretStr = Field(default=SecretStr(""), alias="CANDOR_API_KEYS")
@@ -49,12 +54,49 @@ class Settings(BaseSettings):
     audit: Path | None = Field(default=None, alias="CANDOR_AUDIT")
     timeout: float = Field(default=60.0, alias="CANDOR_TIMEOUT", gt=0, le=3600)
     space_id: str | None = Field(default=None, alias="SPACE_ID")
+    space_host: str | None = Field(default=None, alias="SPACE_HOST")
     oauth_client_id: str | None = Field(default=None, alias="OAUTH_CLIENT_ID")
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings.from_environment)
+    oauth_client_secret: SecretStr | None = Field(default=None, alias="OAUTH_CLIENT_SECRET")
+    oauth_scopes: str = Field(default="openid profile", alias="OAUTH_SCOPES")
+    oauth_issuer: str = Field(default=HUB, alias="OPENID_PROVIDER_URL")
+    oidc_issuer: str | None = Field(default=None, alias="CANDOR_OIDC_ISSUER", pattern=URL)
+    oidc_client_id: str | None = Field(default=None, alias="CANDOR_OIDC_CLIENT_ID")
+    oidc_client_secret: SecretStr | None = Field(default=None, alias="CANDOR_OIDC_CLIENT_SECRET")
+    oidc_name: str | None = Field(default=None, alias="CANDOR_OIDC_NAME", max_length=60)
+    secret: SecretStr | None = Field(default=None, alias="CANDOR_SECRET", min_length=16)
+    anonymous: Literal["yes", "no"] = Field(default="yes", alias="CANDOR_ANONYMOUS")
+    limits: str | None = Field(default=None, alias="CANDOR_LIMITS")
+    limits_anonymous: str | None = Field(default=None, alias="CANDOR_LIMITS_ANONYMOUS")
+    limits_address: str | None = Field(default=None, alias="CANDOR_LIMITS_ADDRESS")
+    trusted_proxies: str | None = Field(default=None, alias="CANDOR_TRUSTED_PROXIES")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def are_addresses(cls, told: str | None) -> str | None:
+        for one in (told or "127.0.0.1").split(","):
+            try:
+                ip_network(one.strip())
+            except ValueError as error:
+                raise ValueError(f"{one.strip()!r} is no address or network") from error
+        return told
 
     @property
     def on_a_space(self) -> bool:
         return bool(self.space_id)
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether one can: with Hugging Face on a Space, or at the operator's own provider."""
+        return bool(self.oidc_issuer or (self.oauth_client_id and self.on_a_space))
+
+    @property
+    def proxies(self) -> str | None:
+        """Whose `X-Forwarded-For` is believed; None: uvicorn's own, which are this machine's.
+
+        Never all: what a visitor writes into that header themselves would then be their address.
+        """
+        return self.trusted_proxies or (PROXIES_OF_A_SPACE if self.on_a_space else None)
 
     @property
     def database(self) -> str:

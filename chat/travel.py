@@ -19,6 +19,7 @@ from guard.errors import UnknownModel
 from guard.types import ModelSpec
 
 from . import imports, render
+from .limited import COUNTED
 from .markdown_export import written
 from .record import ConversationRecord, record_of, rows_of, snapshot_of
 from .routes import (
@@ -62,7 +63,7 @@ async def shares(conversation: Owned, who: Who, chat: Shared) -> dict[str, Any]:
     return await shares_of(conversation.id, who.owner, chat, chat.view(who))
 
 
-@changing.post("/conversations/{id_}/shares")
+@changing.post("/conversations/{id_}/shares", dependencies=[COUNTED])
 async def share(body: MakeShare, conversation: Owned, who: Who, chat: Shared) -> dict[str, Any]:
     """Copy what is shown now to an address that nobody guesses."""
     view = chat.view(who)
@@ -88,7 +89,7 @@ async def shares_of(id_: str, owner: str, chat: Chat, view: View) -> dict[str, A
     return {"shares": render.shares(await chat.store.shares(owner, id_), view)}
 
 
-@changing.post("/shares/{token}/continue")
+@changing.post("/shares/{token}/continue", dependencies=[COUNTED])
 async def go_on(token: str, who: Who, chat: Shared) -> dict[str, Any]:
     """Copy a shared conversation to the reader's own.
 
@@ -131,7 +132,7 @@ async def whole(id_: str, who: Who, chat: Shared) -> Response:
     return file(text, "application/json", "json")
 
 
-@router.get("/export")
+@router.get("/export", dependencies=[COUNTED])
 async def everything(who: Who, chat: Shared) -> Response:
     """All of the reader's conversations, each in a line of its own."""
     ids = [one.id for one in await chat.store.conversations(who.owner)]
@@ -168,7 +169,7 @@ def attached(ending: str) -> dict[str, str]:
 # --- imports --------------------------------------------------------------------------------------
 
 
-@changing.post("/import")
+@changing.post("/import", dependencies=[COUNTED])
 async def take_in(request: Request, who: Who, chat: Shared) -> dict[str, Any]:
     """Import a file: each of its conversations whole, in a transaction of its own, or not at all.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.aio.strategies import MovingWindowRateLimiter
 
-OPEN = "open"
+OPEN, HUB = "open", "hub"
 PREFIX = "candor-"
 HUB_PREFIX = "hf_"
 FRESH = 5.0  # seconds that a key is known without asking again: so long it outlives a revocation
@@ -56,6 +56,11 @@ class Caller(NamedTuple):
 
     key: Key
     token: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether a key of this deployment's names them."""
+        return self.key.id not in (OPEN, HUB)
 
     def __repr__(self) -> str:
         return f"Caller(key={self.key.id!r})"
@@ -105,7 +110,7 @@ class Access:
         scheme, _, word = authorization.partition(" ")
         word = word.strip() if scheme.lower() == "bearer" else ""
         if word.startswith(HUB_PREFIX) and self.hub:
-            return Caller(Key("hub"), word)
+            return Caller(Key(HUB), word)
         key = await self.key(word) if word else None
         if key is None and self.open:
             return Caller(Key(OPEN))
@@ -149,25 +154,44 @@ class Access:
 class Keyed:
     """An ASGI app for those who have a key, and another for those who send none.
 
-    `access` is known once the app has started.
+    Args:
+        access: known once the app has started.
+        count: a request of those whom no key names; raises an `ApiError` over a limit.
     """
 
-    def __init__(self, app: ASGIApp, otherwise: ASGIApp, access: Callable[[], Access]) -> None:
-        self.app, self.otherwise, self.access = app, otherwise, access
+    def __init__(
+        self,
+        app: ASGIApp,
+        otherwise: ASGIApp,
+        access: Callable[[], Access],
+        count: Callable[[Scope], Awaitable[None]],
+    ) -> None:
+        self.app, self.otherwise, self.access, self.count = app, otherwise, access, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        access, sent = self.access(), Headers(scope=scope).get("authorization", "")
-        if not sent and not access.open:
-            await self.otherwise(scope, receive, send)
-            return
         try:
-            caller = await access.caller(sent)
-            if caller.token:
-                raise refused(caller.token)  # it could pay, but nobody here would know it
+            app = await self.chosen(scope)
         except ApiError as error:
             await error.response(scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
+
+    async def chosen(self, scope: Scope) -> ASGIApp:
+        """The app for who calls.
+
+        Raises:
+            ApiError: they are not let in, or have used up what they may.
+        """
+        access, sent = self.access(), Headers(scope=scope).get("authorization", "")
+        if not sent and not access.open:
+            await self.count(scope)
+            return self.otherwise
+        caller = await access.caller(sent)
+        if caller.token:
+            raise refused(caller.token)  # it could pay, but nobody here would know it
+        if not caller.known:
+            await self.count(scope)
+        return self.app
 
 
 def refused(word: str) -> ApiError:

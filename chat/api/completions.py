@@ -41,7 +41,8 @@ async def completions(request: Request) -> Response:
     refuse_mode(wanted.mode, guard.models.guard)
     if not guard.connection.serves(wanted.spec, signed_in=bool(caller.token)):
         raise ApiError(503, f"nothing is connected that serves {wanted.spec.id}")
-    events = guard.stream(
+    source = partial(
+        guard.stream,
         wanted.messages,
         model=wanted.spec.id,
         mode=wanted.guarding,
@@ -50,6 +51,8 @@ async def completions(request: Request) -> Response:
         relaying=partial(speaking, guard, wanted, caller.token),
         returned=wanted.returned,
     )
+    api, spec = api_of(request), wanted.spec
+    events = (await api.metered(request, caller, spec, source, wanted.messages))()
     if wanted.streams:
         chunks = Streamed(wanted).chunks(events)
         first = await unless_gone(request, anext(chunks))

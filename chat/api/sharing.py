@@ -3,42 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from guard import explain
+from guard.events import Event
 from guard.pipeline import Guard
+from guard.types import Message, ModelSpec
 
 from .access import Access, Caller
 from .errors import ApiError
 from .wire import loaded
 
+if TYPE_CHECKING:  # the API alone has none, and starts without it
+    from ..limiting import Door
+
 BODY_LIMIT = 20_000_000  # bytes: a question with pictures
 T = TypeVar("T")
+Source = Callable[[], AsyncGenerator[Event, None]]
 
 
 @dataclass(frozen=True)
 class Api:
     """The guards, and who may ask them.
 
-    `guard` is for who has no Hub token of their own, `own` for who brings one.
+    `guard` is for who has no Hub token of their own, `own` for who brings one. `door` bounds those
+    whom no key names; it is the app's, there is none where the API is served alone.
     """
 
     guard: Guard
     own: Guard
     access: Access
+    door: Door | None = None
 
     async def entered(self, request: Request) -> tuple[Guard, Caller]:
         """The guard for who calls.
 
         Raises:
-            ApiError: they are not let in.
+            ApiError: they are not let in, or their address has used up what it may.
         """
         caller = await self.access.caller(request.headers.get("authorization", ""))
+        if self.door and not caller.known:
+            await self.door.count(request.scope)
         return (self.own if caller.token else self.guard), caller
+
+    async def metered(
+        self,
+        request: Request,
+        caller: Caller,
+        spec: ModelSpec,
+        source: Source,
+        messages: Sequence[Message],
+    ) -> Source:
+        """The events of a reply, counted where no key says who calls.
+
+        Raises:
+            ApiError: the address has used up what it may.
+        """
+        if self.door is None or caller.known:
+            return source
+        guard = self.own if caller.token else self.guard
+        pays = partial(guard.connection.pays, caller.token)
+        admitted = await self.door.message(request.scope, spec, pays)
+        return admitted.metered(source, messages, guard.models.snapshot)
 
 
 def api_of(request: Request) -> Api:

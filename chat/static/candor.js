@@ -8,7 +8,7 @@ import { hearing } from "./heard.js";
 import { keys } from "./keys.js";
 import { setting } from "./settings.js";
 import { conversations } from "./sidebar.js";
-import { standing, Refused } from "./states.js";
+import { standing, waysIn, Refused } from "./states.js";
 import { toolbox } from "./tools.js";
 import { touring } from "./tour.js";
 import { travelling } from "./travel.js";
@@ -80,7 +80,7 @@ async function open(conversation, model = address().get("model") ?? "") {
 
 function stand(now) {
   const signedOut = state.reader && !now.reader;
-  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, preferred: now.default_model, say: now.say, temporary: now.temporary, reader: now.reader });
+  Object.assign(state, { conversation: now.conversation, model: now.model, sees: now.sees, preferred: now.default_model, say: now.say, temporary: now.temporary, reader: now.reader, ways: now.sign_in });
   direct(now.language, now.direction);
   if (now.theme) applyTheme(now.theme);
   speak(now.say);
@@ -103,7 +103,7 @@ function stand(now) {
   toEnd(true);
   if (now.running) listen();
   home().focus();
-  if (signedOut) stands.signedOut();
+  if (now.must_sign_in) stands.signInFirst(); else if (signedOut) stands.signedOut();
   tour.offer();
 }
 
@@ -152,13 +152,11 @@ function notice(now) {
 function reader(now) {
   const place = region("reader");
   place.textContent = "";
-  if (!now.can_sign_in) return;
-  const link = Object.assign(document.createElement("a"), {
-    href: now.reader ? "/logout" : "/login/huggingface",
-    textContent: now.reader ? `${state.say.signed_in_as.replace("{name}", `\u2068${now.reader}\u2069`)} · ${state.say.sign_out}` : state.say.sign_in,
-    target: "_self",
-  });
-  place.append(link);
+  if (!now.reader) { place.append(...waysIn(now.sign_in)); return; }
+  const name = Object.assign(document.createElement("span"), { textContent: state.say.signed_in_as.replace("{name}", `\u2068${now.reader}\u2069`) });
+  const leave = Object.assign(document.createElement("button"), { type: "button", textContent: state.say.sign_out });
+  leave.dataset.act = "sign-out";
+  place.append(name, leave);
 }
 
 // --- a reply that comes in -----------------------------------------------------------------------
@@ -332,6 +330,7 @@ const acts = {
     question.focus();
   },
   example: (element) => send(element.dataset.question, element.dataset.model || state.model),
+  "sign-out": async () => { if (await attempt(() => api("/sign-out", {}))) location.assign("/"); },
   stop: () => attempt(() => api(conversationPath("/stop"), {})),
   retry: (element) => ask(element, "retry", {}),
   another: (element) => ask(element, "another", {}),

@@ -16,7 +16,7 @@ export class Refused extends Error {
 export function standing({ root, state, api, question, send, again, say }) {
   const bar = root.querySelector(".standing");
   const [words, left] = bar.querySelectorAll("span");
-  const [button, link] = bar.querySelectorAll("button, a");
+  const [button, ways] = bar.querySelectorAll("button, .ways");
   let kind = null, timer = 0, act = hide, tried = false;  // whether the question was to be sent
 
   question.value ||= sessionStorage.getItem(DRAFT) ?? "";
@@ -34,7 +34,7 @@ export function standing({ root, state, api, question, send, again, say }) {
     left.textContent = "";
     button.textContent = label;
     button.hidden = !label;
-    link.hidden = what !== "signed-out";
+    ways.replaceChildren(...(what === "signed-out" ? waysIn(state.ways) : []));
     bar.dataset.kind = what;
     bar.hidden = false;
   }
@@ -84,12 +84,14 @@ export function standing({ root, state, api, question, send, again, say }) {
   }
 
   const signedOut = () => tell("signed-out", state.say.states_signed_out, "");
+  const signInFirst = () => tell("signed-out", state.say.sign_in_needed, "");
 
   // --- what went wrong ---------------------------------------------------------------------------
 
   // Whether it is told here.
   async function met(error) {
     if (error instanceof TypeError) offline();
+    else if (error.status === 401 && !state.reader && state.ways?.length) signInFirst();
     else if (error.status === 429) limit(error.message, error.wait);
     else if (error.status >= 500 && !(error.status === 502 && error.message)) fault(error.message);
     else if (state.reader && [401, 403, 404, 409].includes(error.status)) return sessionEnded();
@@ -115,7 +117,13 @@ export function standing({ root, state, api, question, send, again, say }) {
     if (kind !== "offline" && kind !== null) hide();
   }
 
-  return { signedOut, met, sent, unsent, asleep: (source) => source.readyState !== EventSource.OPEN && offline() };
+  return { signedOut, signInFirst, met, sent, unsent, asleep: (source) => source.readyState !== EventSource.OPEN && offline() };
+}
+
+// A link to each place where one can sign in; from a frame in a tab of its own, since no provider
+// lets itself be framed.
+export function waysIn(ways) {
+  return (ways ?? []).map(({ href, label }) => Object.assign(document.createElement("a"), { href, textContent: label, target: top === self ? "_self" : "_blank" }));
 }
 
 // Of a number, of the text of one, or of a date, as HTTP allows.

@@ -41,6 +41,10 @@ class Connection(Value):
             return True
         return bool(spec.base_url) or signed_in or self.kind != "demo"
 
+    def pays(self, token: str | None, spec: ModelSpec) -> bool:
+        """Whether the deployment does; a reader's own `token` goes to the Hub's router alone."""
+        return token is None or bool(spec.base_url or self.base_url)
+
 
 def is_demo(spec: ModelSpec) -> bool:
     """Whether the model is one of the scripted personas."""

@@ -1,7 +1,7 @@
 """What stands in the way is told at the composer, and nothing that was typed is lost.
 
-The app itself sets no limit yet and its faults cannot be ordered: their answers are put in at the
-network's edge, as a proxy before it would send them.
+Limits of a proxy and faults of the app cannot be ordered: their answers are put in at the network's
+edge, as a proxy before it would send them. The app's own limits: `test_page_people.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ def refusing(page: Page, path: str, status: int, **body: Any) -> None:
         route.fulfill(status=status, json=body, headers=headers)
 
     page.route(path, refuse)
+
+
+WAYS = [{"href": "/login/huggingface", "label": "Sign in with Hugging Face"}]
 
 
 def standing(page: Page) -> Locator:
@@ -133,7 +136,7 @@ def test_a_session_that_ended_is_told_with_the_way_back(visit: Visit, hosted: Se
 
     def reading(route: Route) -> None:
         now = route.fetch().json()
-        route.fulfill(json=now | {"reader": names[0], "can_sign_in": True})
+        route.fulfill(json=now | {"reader": names[0], "sign_in": WAYS})
 
     page.route("**/candor/state?*", reading)
     reload(page)

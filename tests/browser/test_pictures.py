@@ -34,6 +34,7 @@ LARGEST = 150_000  # bytes
 KEPT, ROUNDED = 128, 32  # colours, and the step of the others: together fewer than 256
 COUNTING = "In how many ways can I count words? Please show markdown."
 WANTED = bool(os.environ.get("CANDOR_PICTURES"))
+WAYS = [{"href": "/login/huggingface", "label": "Sign in with Hugging Face"}]
 REFUSED = ("ERR_INTERNET_DISCONNECTED", "Failed to load resource")
 
 
@@ -190,7 +191,7 @@ def offline(page: Page) -> None:
 @scene(DAY, PHONE_DAY)
 def signed_out(page: Page) -> None:
     def without_a_name(route: Route) -> None:
-        route.fulfill(json=route.fetch().json() | {"reader": names[0], "can_sign_in": True})
+        route.fulfill(json=route.fetch().json() | {"reader": names[0], "sign_in": WAYS})
 
     names = ["Ada", None]
     page.route("**/candor/state?*", without_a_name)

@@ -429,9 +429,10 @@ def test_a_body_that_is_too_large_is_refused(page: Page) -> None:
         assert str(BODY_LIMIT) in detail(answer)
 
 
-def test_the_bound_holds_for_gradios_uploads_too(page: Page) -> None:
-    files = {"files": ("x.txt", b"x" * (BODY_LIMIT + 1))}
-    assert page.http.post("/gradio_api/upload", files=files).status_code == 413
+def test_nobody_leaves_anything_with_gradio(page: Page) -> None:
+    for size, status in ((1, 404), (BODY_LIMIT + 1, 413)):
+        files = {"files": ("x.txt", b"x" * size)}
+        assert page.http.post("/gradio_api/upload", files=files).status_code == status
 
 
 # --- cookies and headers ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,12 @@ def test_the_port_has_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> N
         ("PORT", "-1"),
         ("CANDOR_BASE_URL", "localhost:8000"),
         ("CANDOR_BASE_URL", "ftp://host/v1"),
+        ("CANDOR_TRUSTED_PROXIES", "*"),
+        ("CANDOR_TRUSTED_PROXIES", "10.0.0.0/8, 10.0.0.1/8"),
+        ("CANDOR_TRUSTED_PROXIES", "the proxy"),
+        ("CANDOR_ANONYMOUS", "maybe"),
+        ("CANDOR_SECRET", "short"),
+        ("CANDOR_OIDC_ISSUER", "login.example"),
         ("CANDOR_TIMEOUT", "0"),
         ("CANDOR_TIMEOUT", "soon"),
     ],
@@ -141,3 +148,13 @@ def test_an_address_is_shown_as_a_browser_takes_it(host: str, shown: str) -> Non
 )
 def test_an_address_is_shown_without_secrets(url: str | None, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_nobody_is_believed_who_may_write_their_own_address() -> None:
+    """A Space's proxies stand in private networks; elsewhere uvicorn believes this machine."""
+    assert Settings().proxies is None
+    on_a_space = Settings(space_id="me/candor").proxies
+    assert on_a_space is not None
+    trusted = [ip_network(one) for one in on_a_space.split(",")]
+    assert all(one.is_private or str(one) == "100.64.0.0/10" for one in trusted)
+    assert Settings(space_id="me/candor", trusted_proxies="192.0.2.1").proxies == "192.0.2.1"

@@ -22,7 +22,9 @@ SIGNED_IN = Reader(owner="hf:1", language="en", token="hf_theirs", name="ada")
 def chat(tmp_path: Path) -> Chat:
     store = Store(f"sqlite+aiosqlite:///{tmp_path / 'candor.sqlite3'}")
     none = ToolServers(ToolSettings())
-    return Chat(store, catalogue.load(), Connection(), none, can_sign_in=True)
+    return Chat(
+        store, catalogue.load(), Connection(), none, ways=[("/login/huggingface", "Hugging Face")]
+    )
 
 
 def test_visitors_talk_to_personas(chat: Chat) -> None:

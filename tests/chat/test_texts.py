@@ -97,7 +97,7 @@ def test_every_text_is_used_and_none_is_missing() -> None:
     unused = {key for key in keys - named if not re.search(rf"\b{key}\b", source)}
     composed = ("mode_", "bound_", "conduct_", "exhausted_")  # and what the guard's values say
     composed += ("import_from_", "import_left_", "import_not_", "files_kind_", "files_not_")
-    composed += ("tools_fault_",)
+    composed += ("tools_fault_", "limit_")
     composed += tuple(f"admin_{kind}_" for kind in ADMIN)
     assert {key for key in unused if not key.startswith(composed)} == set()
 
