@@ -26,6 +26,7 @@ from starlette.routing import Route
 from guard.catalogue import Catalogue
 from guard.errors import ConfigError
 from guard.pipeline import Guard
+from guard.providers.connect import on_offer
 from guard.tools.toolbox import ToolServers
 
 from . import (
@@ -64,6 +65,9 @@ from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
 from .switches import Switchboard, Switches
+from .telemetry.health import Check, answers, providers
+from .telemetry.telemetry import Telemetry
+from .telemetry.watching import watched, watching
 
 ROUTERS = (
     router,
@@ -99,30 +103,36 @@ def build(settings: Settings) -> FastAPI:
     feedback = feedback_of(settings)
     signs_in = bool(settings.oauth_client_id and settings.on_a_space)
     v1, given = api_app(), settings.api_keys.get_secret_value()
+    telemetry = Telemetry.of(settings.telemetry, models, on_offer(models, connection))
     asking, mcp = McpMount(asks=True), McpMount(asks=False)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store = await Store(settings.database).open()
-        chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
+        store = await Store(settings.database, settings.database_connections).open()
+        chat = app.state.chat = Chat(
+            store,
+            models,
+            connection,
+            tool_servers,
+            can_sign_in=signs_in,
+            observers=telemetry.observers,
+        )
         switchboard = app.state.switchboard = Switchboard(store, partial(switch, app, models))
         await switchboard.read()
         app.state.figures = Recent(store)
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
-        beside = [
-            sweeping(store),
-            switchboard.follow(),
-            *([feedback.pushing()] if feedback else []),
-        ]
+        pushed = [feedback.pushing()] if feedback else []
+        beside = [sweeping(store), switchboard.follow(), *pushed]
         served = mcp.serving(chat.visitors), asking.serving(chat.visitors)
-        async with served[0], served[1], in_background(*beside):
-            yield
-        await ready
-        await chat.close()
-        await chat.tools.close()
-        await close_connections()
-        await store.close()
+        async with watching(app, parts(chat), settings.redis_url):
+            async with served[0], served[1], in_background(*beside):
+                yield
+            await ready
+            await chat.close()
+            await chat.tools.close()
+            await close_connections()
+            await store.close()
 
     app = FastAPI(title="Candor", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings, app.state.feedback = settings, feedback
@@ -142,17 +152,7 @@ def build(settings: Settings) -> FastAPI:
     app.mount(API, v1, name="api")
     if signs_in:
         attach_oauth(app)
-    app = gr.mount_gradio_app(
-        app,
-        page(collects=bool(settings.feedback_dataset)),
-        path="/",
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        show_error=False,
-        theme=theme(),
-        favicon_path=str(STATIC / "favicon.svg"),
-    )
+    mount_page(app, collects=feedback is not None)
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
@@ -162,7 +162,28 @@ def build(settings: Settings) -> FastAPI:
     }
     app.add_middleware(BodyLimit, larger=larger, apart=API)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
+    watched(app, telemetry)
     return app
+
+
+def mount_page(app: FastAPI, *, collects: bool) -> None:
+    """Put the page at `/`."""
+    gr.mount_gradio_app(
+        app,
+        page(collects=collects),
+        path="/",
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        theme=theme(),
+        favicon_path=str(STATIC / "favicon.svg"),
+    )
+
+
+def parts(chat: Chat) -> dict[str, Check]:
+    """What is needed to answer."""
+    return {"store": answers(chat.store.ping), "providers": providers(chat.visitors)}
 
 
 @asynccontextmanager

@@ -32,7 +32,8 @@ from guard.events import (
     Waiting,
 )
 
-from .store import UNREACHABLE, Reply, State, Store, new_id, now
+from .store import UNREACHABLE, Reply, State, Store, fault_of, new_id, now
+from .telemetry.logs import hashed
 from .tools import noted
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,8 @@ class Live:
         except asyncio.CancelledError:
             await self._end(self._stopped_as or "interrupted")
         except Exception:
-            log.exception("a reply in conversation %s broke", self.conversation_id)
+            told = {"conversation": hashed(self.conversation_id)}
+            log.exception("a reply broke", extra={"fields": told})
             await self._end("failed", fault={"kind": "malformed", "message": "internal error"})
         finally:
             await self._end("interrupted")
@@ -376,7 +378,7 @@ async def written(work: Coroutine[Any, Any, None]) -> bool:
     try:
         await work
     except UNREACHABLE as error:
-        log.error("a reply was not stored: %s", getattr(error, "orig", error))  # noqa: TRY400
+        log.error("a reply was not stored: %s", fault_of(error))  # noqa: TRY400
         return False
     return True
 

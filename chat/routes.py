@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from guard.catalogue import Catalogue
 from guard.errors import ProviderError, UnknownModel
 from guard.explain import apart, direction, fault
+from guard.observing import Observer
 from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.connect import on_offer
@@ -42,13 +43,16 @@ from .store import (
     Conversation,
     NotFound,
     Preferences,
+    Reply,
     Store,
     Turn,
+    fault_of,
     now,
     storable,
 )
 from .stream import Watcher, watch
 from .switches import Switchboard, Switches, banner_now
+from .telemetry.metrics import Metrics
 from .titles import Titles
 from .view import View, language_of
 
@@ -85,14 +89,15 @@ class Chat:
         tool_servers: ToolServers,
         *,
         can_sign_in: bool = False,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.store, self.can_sign_in = store, can_sign_in
         self.readers = store  # what they have set, for temporary conversations too
         self.tools = tool_servers
         self.live = LiveReplies(store)
         self.titles = Titles(store)
-        self.visitors = Guard(on_offer(models, connection), connection)
-        self.signed_in = Guard(models, connection)
+        self.visitors = Guard(on_offer(models, connection), connection, observers=observers)
+        self.signed_in = Guard(models, connection, observers=observers)
         self._listed = [(guard, guard.models) for guard in (self.visitors, self.signed_in)]
         self.importing = asyncio.Lock()  # a file that is read takes much memory: one at a time
         self.reading = asyncio.Semaphore(2)  # so do a PDF and a picture
@@ -380,12 +385,20 @@ async def rate(
     values = body.model_dump(exclude_unset=True)
     if values.get("not_withheld", True) is None:
         raise HTTPException(422, "not_withheld is either true or false")
-    await chat.store.rate(who.owner, id_, reply_id, **values)
+    was = await chat.store.rate(who.owner, id_, reply_id, **values)
     feedback: Feedback | None = request.app.state.feedback
     if feedback and values and not chat.store.temporary:
         await feedback.note(chat.store, who.owner, reply_id)
     place = await replied(chat.store, who.owner, id_, reply_id)
+    if (marked := values.get("not_withheld", was)) != was:
+        count_dispute(request.app.state.telemetry.metrics, place.reply(reply_id), marked=marked)
     return {"html": await whole_turn(place, chat.view(who))}
+
+
+def count_dispute(metrics: Metrics, reply: Reply, *, marked: bool) -> None:
+    """Count what a reader thinks of a verdict that was given here."""
+    if reply.source is None and reply.verdict:
+        metrics.dispute(reply.model["id"], reply.verdict.get("topic"), marked=marked)
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/control")
@@ -542,7 +555,7 @@ async def invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def unreachable(_: Request, error: Exception) -> JSONResponse:
     """The database refuses or is gone: say so, and what that means."""
-    log.error("the database failed: %s", getattr(error, "orig", error))
+    log.error("the database failed: %s", fault_of(error))
     return JSONResponse({"detail": "the database cannot be written or read now"}, status_code=503)
 
 

@@ -12,6 +12,8 @@ from guard.catalogue import Catalogue
 from guard.errors import ConfigError
 from guard.providers import Connection
 
+from .telemetry.settings import TelemetrySettings
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -38,6 +40,9 @@ class Settings(BaseSettings):
     hub: str | None = Field(default=None, alias="HF_ENDPOINT", pattern=r"^https?://\S+$")
     title_model: str | None = Field(default=None, alias="CANDOR_TITLE_MODEL")
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
+    database_connections: int = Field(
+        default=10, alias="CANDOR_DATABASE_CONNECTIONS", ge=1, le=1000
+    )
     redis_url: SecretStr | None = Field(default=None, alias="CANDOR_REDIS_URL")
     data: Path = Field(default=ROOT / "data", alias="CANDOR_DATA")
     models: Path = Field(default=catalogue_file.FILE, alias="CANDOR_MODELS")
@@ -45,6 +50,7 @@ class Settings(BaseSettings):
     timeout: float = Field(default=60.0, alias="CANDOR_TIMEOUT", gt=0, le=3600)
     space_id: str | None = Field(default=None, alias="SPACE_ID")
     oauth_client_id: str | None = Field(default=None, alias="OAUTH_CLIENT_ID")
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings.from_environment)
 
     @property
     def on_a_space(self) -> bool:

@@ -386,14 +386,17 @@ class Attempt:
         )
         held = verdict.judge(self.exchange, self.model.origins, self.query.language)
         self.progress = self.exchange.progress
-        self.guard_seconds += time.perf_counter() - began
-        return self.judged(held, final=final)
+        seconds = time.perf_counter() - began
+        self.guard_seconds += seconds
+        return self.judged(held, final=final, seconds=seconds)
 
-    def judged(self, held: Verdict, *, final: bool) -> Judged:
+    def judged(self, held: Verdict, *, final: bool, seconds: float = 0.0) -> Judged:
         """The event of a verdict, which is kept as the attempt's newest."""
         self.verdict = held
         action = policy.decide(held, self.query.mode)
-        return Judged(attempt=self.number, verdict=held, action=action, final=final)
+        return Judged(
+            attempt=self.number, verdict=held, action=action, final=final, seconds=seconds
+        )
 
 
 async def begun(chunks: AsyncGenerator[Chunk, None], seconds: float | None) -> Chunk:

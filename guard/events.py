@@ -114,12 +114,16 @@ class Unoffered(Value):
 
 
 class Judged(Value):
-    """The guard looked at the reply so far, or (`final`) at all of it."""
+    """The guard looked at the reply so far, or (`final`) at all of it.
+
+    `seconds` is what the look took, 0 where it is told again or rests on other evidence.
+    """
 
     attempt: int
     verdict: Verdict
     action: Action
     final: bool
+    seconds: float = 0.0
 
 
 class Consulted(Value):

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +17,14 @@ import httpx2
 import itsdangerous
 import uvicorn
 from fastapi import FastAPI
+from ports import free_port, settles
+from starlette.applications import Starlette
 from starlette.middleware.sessions import SessionMiddleware
 
 from chat.app import build
 from chat.settings import Settings
 
+__all__ = ["free_port", "settles"]  # for who has them from here
 API_KEY = "sk-ApiKeyApiKeyApiKeyApiKey"
 HF_TOKEN = "hf_TokenTokenTokenTokenToken"
 SESSIONS = "a-secret-of-the-tests"
@@ -39,22 +40,6 @@ def signed_in(name: str, sub: str | None = None) -> str:
     user = {"sub": sub or f"id-of-{name}", "preferred_username": name, "name": "The Operator"}
     told = base64.b64encode(json.dumps({"oauth_info": {"userinfo": user}}).encode())
     return itsdangerous.TimestampSigner(SESSIONS).sign(told).decode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def settles(reached: Callable[[], Any], seconds: float = 20) -> bool:
-    """Whether `reached` comes true within a generous time."""
-    end = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @dataclass
@@ -134,6 +119,13 @@ def serving(settings: Settings, *, signs_in: bool = False) -> Iterator[Site]:
     app = build(settings)
     if signs_in:
         app.add_middleware(SessionMiddleware, secret_key=SESSIONS)
+    with listening(app) as url:
+        yield Site(url, app)
+
+
+@contextmanager
+def listening(app: Starlette) -> Iterator[str]:
+    """The address of any app on a free port, in a thread of its own."""
     config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -142,7 +134,7 @@ def serving(settings: Settings, *, signs_in: bool = False) -> Iterator[Site]:
     assert server.started, "the app did not start"
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", app)
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(20)
