@@ -140,11 +140,7 @@ def build(settings: Settings) -> FastAPI:
     offer(app, models)
     for one in ROUTERS:
         app.include_router(one)
-    app.add_exception_handler(NotFound, not_found)
-    app.add_exception_handler(Full, full)
-    app.add_exception_handler(RequestValidationError, invalid)
-    for error in UNREACHABLE:
-        app.add_exception_handler(error, unreachable)
+    tell_errors(app)
     app.add_api_route("/health", health, include_in_schema=False)
     keyed = Keyed(asking, mcp, lambda: v1.state.api.access)
     app.routes.append(Route(MCP_PATH, keyed, include_in_schema=False))
@@ -164,6 +160,15 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     watched(app, telemetry)
     return app
+
+
+def tell_errors(app: FastAPI) -> None:
+    """Let what goes wrong be told in a sentence."""
+    app.add_exception_handler(NotFound, not_found)
+    app.add_exception_handler(Full, full)
+    app.add_exception_handler(RequestValidationError, invalid)
+    for error in UNREACHABLE:
+        app.add_exception_handler(error, unreachable)
 
 
 def mount_page(app: FastAPI, *, collects: bool) -> None:
