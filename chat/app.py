@@ -177,17 +177,19 @@ def build(settings: Settings) -> FastAPI:
         app.include_router(sign_in.sign_in_router([*known.values()], settings.space_host))
         app.add_middleware(sign_in.Sessions, sign_in.secret_of(settings), settings.on_a_space)
     mount_page(app, collects=feedback is not None)
+    wrap(app, settings)
+    watched(app, telemetry)
+    return app
+
+
+def wrap(app: FastAPI, settings: Settings) -> None:
+    """Put around all routes what bounds, keeps and dresses their answers; the last is outermost."""
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site
-    larger = {
-        "/candor/import": IMPORT_LIMIT,
-        "/candor/files": FILE_LIMIT,
-    }
+    larger = {"/candor/import": IMPORT_LIMIT, "/candor/files": FILE_LIMIT}
     app.add_middleware(BodyLimit, larger=larger, apart=API)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
-    watched(app, telemetry)
-    return app
 
 
 def limiter_by(settings: Settings) -> Limiter:

@@ -248,7 +248,6 @@ async def state(
     who: Greeted,
     chat: Shared,
     preferences: Preferred,
-    request: Request,
     *,
     c: str | None = None,
     model: str = "",

@@ -14,14 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AwareDatetime,
-    BeforeValidator,
-    Field,
-    StrictFloat,
-    StrictInt,
-    ValidationError,
-)
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -34,13 +27,9 @@ log = logging.getLogger(__name__)
 
 EVERY = 2.0  # seconds
 BANNER, DEFAULT, MODEL, LIMIT = "banner", "default", "model/", "limit/"
-SCOPES = ("reader", "anonymous", "address")
-LIMITS = (
-    *("messages_per_minute", "messages_per_day", "characters", "streams"),
-    *("tokens_per_day", "dollars_per_day"),
-)
+LIMITS = ("CANDOR_LIMITS", "CANDOR_LIMITS_ANONYMOUS", "CANDOR_LIMITS_ADDRESS")
+BOUND = r"[0-9]+(\.[0-9]+)?( ?[a-z]+)?(/[a-z]+)?"  # 20/minute, 4 streams, 1.5 dollars/day
 
-Amount = Annotated[StrictInt | StrictFloat, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Plain = Annotated[
     str,
     BeforeValidator(lambda text: plain(storable(text)).strip() if isinstance(text, str) else text),
@@ -74,14 +63,13 @@ class Banner(Value):
 class Switches(Value):
     """All that is set. `off` holds why each model is switched off; `default` answers first.
 
-    `limits` take the place of those that the environment sets, by `SCOPE.LIMIT` of `SCOPES` and
-    `LIMITS`; None: there is no such limit.
+    `limits` are texts by the name of the variable (one of `LIMITS`) in whose place they stand.
     """
 
     off: dict[str, str] = {}
     default: str | None = None
     banner: Banner | None = None
-    limits: dict[str, int | float | None] = {}
+    limits: dict[str, str] = {}
 
     @property
     def models_off(self) -> frozenset[str]:
@@ -142,14 +130,14 @@ class Switchboard:
 def switches_of(rows: Mapping[str, Any]) -> Switches:
     """The switches that rows of the table say; what cannot be understood is left out."""
     off: dict[str, str] = {}
-    limits: dict[str, int | float | None] = {}
+    limits: dict[str, str] = {}
     found: dict[str, Any] = {"off": off, "limits": limits}
     for key, value in sorted(rows.items()):
         try:
             if key.startswith(MODEL):
                 off[key.removeprefix(MODEL)] = Why.model_validate(value).why
             elif key.startswith(LIMIT):
-                limits[key.removeprefix(LIMIT)] = Limit.model_validate(value).most
+                limits[key.removeprefix(LIMIT)] = Limit.model_validate(value).text
             elif key == DEFAULT:
                 found["default"] = Default.model_validate(value).model
             elif key == BANNER:
@@ -160,20 +148,15 @@ def switches_of(rows: Mapping[str, Any]) -> Switches:
 
 
 class Limit(Value):
-    """The value of a limit; None: there is none."""
+    """Limits as the environment has them: `20/minute, 4 streams`; `none` where there are none."""
 
-    most: Amount | None
+    text: str = Field(pattern=rf"^(none|{BOUND}(, *{BOUND})*)$", max_length=300)
 
 
 class Default(Value):
     """The model that answers unless another is picked."""
 
     model: str
-
-
-def limit_names() -> tuple[str, ...]:
-    """Every limit that can be set."""
-    return tuple(f"{scope}.{name}" for scope in SCOPES for name in LIMITS)
 
 
 def banner_now(switches: Switches) -> Banner | None:

@@ -40,7 +40,6 @@ from ..switches import (
     LIMIT,
     LIMITS,
     MODEL,
-    SCOPES,
     Banner,
     Default,
     Limit,
@@ -48,7 +47,6 @@ from ..switches import (
     Switchboard,
     Why,
     Words,
-    limit_names,
 )
 from . import about
 from .about import answered
@@ -56,7 +54,6 @@ from .about import answered
 PAGE = Path(__file__).parent / "admin"
 SECTIONS = ("overview", "disputed", "models", "limits", "banner", "log")
 ACTIONS = 100  # shown, newest first
-NO_LIMIT = "none"
 DETAILS = 300  # characters of an action that are kept
 
 Note = Annotated[Plain, Field(max_length=2000)]
@@ -102,9 +99,9 @@ class MakeDefault(Body):
 
 
 class SetLimits(Body):
-    """Limits by name as they were typed: a number, `none`, or nothing for the environment's."""
+    """Limits by variable, as they were typed: nothing for what the environment has."""
 
-    limits: dict[Short, Short]
+    limits: dict[Literal[LIMITS], Annotated[str, StringConstraints(max_length=300)]]  # type: ignore[valid-type]
 
 
 class Announce(Body):
@@ -183,10 +180,7 @@ async def models(request: Request, who: Admin, chat: Shared, board: Board) -> HT
 @router.get("/admin/limits")
 async def limits(request: Request, who: Admin, board: Board) -> HTMLResponse:
     """The limits that take the place of the environment's."""
-    typed = {
-        name: NO_LIMIT if most is None else f"{most:g}" for name, most in board.now.limits.items()
-    }
-    return await page(request, who, "limits", typed=typed, scopes=SCOPES, names=LIMITS)
+    return await page(request, who, "limits", typed=board.now.limits, names=LIMITS)
 
 
 @router.get("/admin/banner")
@@ -240,22 +234,19 @@ async def make_default(body: MakeDefault, who: Admin, chat: Shared, board: Board
 @changing.post("/limits")
 async def set_limits(body: SetLimits, who: Admin, chat: Shared, board: Board) -> dict[str, Any]:
     """Set limits, or leave them to the environment again."""
-    if unknown := [name for name in body.limits if name not in limit_names()]:
-        raise HTTPException(422, f"there is no limit {unknown[0][:60]!r}")
     values = {name: limit_of(name, typed, chat, who) for name, typed in body.limits.items()}
     held = board.now.limits
     changed = {
-        LIMIT + name: limit.model_dump() if limit else None
+        name: limit
         for name, limit in values.items()
-        if (limit is not None) != (name in held) or (limit and limit.most != held[name])
+        if (limit.text if limit else None) != held.get(name)
     }
     if changed:
-        told = ", ".join(
-            f"{name}: {body.limits[name].strip() or '-'}"
-            for name in values
-            if LIMIT + name in changed
+        told = "; ".join(
+            f"{name}: {limit.text if limit else '-'}" for name, limit in changed.items()
         )
-        await board.change(changed, done(who, "limits", details=told))
+        rows = {LIMIT + name: limit and limit.model_dump() for name, limit in changed.items()}
+        await board.change(rows, done(who, "limits", details=told))
     return {}
 
 
@@ -278,25 +269,15 @@ async def announce(body: Announce, who: Admin, board: Board) -> dict[str, Any]:
 
 
 def limit_of(name: str, typed: str, chat: Chat, who: Reader) -> Limit | None:
-    """A limit as an admin types it; None: as the environment has it."""
-    word = typed.strip().casefold()
-    if not word:
+    """Limits as an admin types them; None: as the environment has them."""
+    words = " ".join(typed.casefold().split())
+    if not words:
         return None
     try:
-        most = None if word == NO_LIMIT else number_of(word, whole="dollars" not in name)
-        return Limit(most=most)
-    except (ValidationError, ValueError) as error:
+        return Limit(text=words)
+    except ValidationError as error:
         wrong = chat.view(who).say.admin_limit_wrong.format(name=name)
         raise HTTPException(422, wrong) from error
-
-
-def number_of(word: str, *, whole: bool) -> int | float:
-    """A number, as the limit takes it.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return int(word) if whole else float(word)
 
 
 def done(who: Reader, action: str, subject: str = "", details: str = "") -> AdminAction:

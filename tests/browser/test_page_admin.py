@@ -124,10 +124,10 @@ def test_what_is_refused_is_told(visit: Visit, admin_site: Site) -> None:
     window = as_admin(visit(admin_site))
     window.may_fail = ("422",)
     page = at(window, "/limits")
-    page.get_by_label("Replies at once, Signed in", exact=True).fill("many")
+    page.locator('[name="CANDOR_LIMITS"]').fill("many")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator(".told.wrong")).to_contain_text("reader.streams")
-    page.get_by_label("Replies at once, Signed in", exact=True).fill("3")
+    expect(page.locator(".told.wrong")).to_contain_text("CANDOR_LIMITS")
+    page.locator('[name="CANDOR_LIMITS"]').fill("3 streams")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".told")).to_have_text("Saved")
 

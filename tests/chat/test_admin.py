@@ -17,7 +17,7 @@ from served import LLAMA, QWEN, SOUP, TIANANMEN, Page, Site, page_of, serving, s
 from chat import disputes, texts
 from chat.settings import Settings
 from chat.store import Store
-from chat.switches import limit_names
+from chat.switches import LIMITS
 from guard import catalogue, scan, train
 
 ADMINS = "Ada, oidc:eve@example.org"
@@ -297,7 +297,7 @@ def switched(ada: Page) -> Iterator[Page]:
     for model in (QWEN, LLAMA):
         act(ada, "/models", model=model, on=True)
     act(ada, "/banner", text="")
-    act(ada, "/limits", limits=dict.fromkeys(limit_names(), ""))
+    act(ada, "/limits", limits=dict.fromkeys(LIMITS, ""))
 
 
 def test_a_model_that_is_off_is_offered_to_nobody(reader: Page, switched: Page) -> None:
@@ -362,22 +362,23 @@ def test_what_runs_goes_on_when_its_model_is_switched_off(reader: Page, switched
 
 def test_limits_are_set_lifted_and_left(admin_site: Site, switched: Page) -> None:
     board = admin_site.app.state.switchboard
-    name, money = "reader.messages_per_day", "anonymous.dollars_per_day"
-    act(switched, "/limits", limits={name: " 20 ", money: "0.5", "address.streams": "None"})
-    assert board.now.limits == {name: 20, money: 0.5, "address.streams": None}
-    assert 'value="20"' in get(switched, "/limits")
-    act(switched, "/limits", limits={name: "", "address.streams": "none"})
-    assert board.now.limits == {money: 0.5, "address.streams": None}
+    told = {"CANDOR_LIMITS": " 20/minute,  4 Streams ", "CANDOR_LIMITS_ADDRESS": "None"}
+    act(switched, "/limits", limits=told)
+    held = {"CANDOR_LIMITS": "20/minute, 4 streams", "CANDOR_LIMITS_ADDRESS": "none"}
+    assert board.now.limits == held
+    assert 'value="20/minute, 4 streams"' in get(switched, "/limits")
+    act(switched, "/limits", limits={"CANDOR_LIMITS": "", "CANDOR_LIMITS_ADDRESS": "none"})
+    assert board.now.limits == {"CANDOR_LIMITS_ADDRESS": "none"}
 
 
 @pytest.mark.parametrize(
-    "typed", ["-1", "x", "1.5", "1e999", "nan", "9" * 16, "１２３４５６７８９１２３４"]
+    "typed", ["-1/minute", "many", "20 <b>", "20/", "20,", "\uff12\uff10/minute", HOSTILE]
 )
 def test_what_is_no_limit_is_refused(admin_site: Site, switched: Page, typed: str) -> None:
-    answer = switched.post("/admin/limits", limits={"reader.characters": typed})
+    answer = switched.post("/admin/limits", limits={"CANDOR_LIMITS": typed})
     assert answer.status_code == 422
-    assert "reader.characters" in answer.json()["detail"]
-    assert switched.post("/admin/limits", limits={"reader.sleep": "1"}).status_code == 422
+    assert "CANDOR_LIMITS" in answer.json()["detail"]
+    assert switched.post("/admin/limits", limits={"PATH": "1/day"}).status_code == 422
     assert admin_site.app.state.switchboard.now.limits == {}
 
 
@@ -416,12 +417,17 @@ def test_every_action_is_noted(reader: Page, switched: Page) -> None:
     reply = disputed(reader)
     act(switched, "/models", model=LLAMA, on=False, why="It is slow today.")
     act(switched, "/banner", text="Slow today.")
-    act(switched, "/limits", limits={"reader.streams": "2"})
+    act(switched, "/limits", limits={"CANDOR_LIMITS": "2 streams"})
     act(switched, f"/disputed/{reply}", decision="guard wrong", note="A fine answer.")
     switched.http.get("/admin/disputed.jsonl").raise_for_status()
     rows = Outline(get(switched, "/log")).text["about"]
     for told in (
-        *("switched a model off", "It is slow today.", "put up a banner", "reader.streams: 2"),
+        *(
+            "switched a model off",
+            "It is slow today.",
+            "put up a banner",
+            "CANDOR_LIMITS: 2 streams",
+        ),
         *("decided a dispute", "A fine answer.", "downloaded labelled rows", "hf:ada"),
     ):
         assert told in rows

@@ -62,11 +62,11 @@ async def test_nothing_is_set_at_first(board: Switchboard, taken: list[Switches]
 async def test_what_is_set_holds_at_once_and_is_noted(
     store: Store, board: Switchboard, taken: list[Switches]
 ) -> None:
-    values = {MODEL + LLAMA: {"why": "slow"}, LIMIT + "reader.streams": {"most": None}}
+    values = {MODEL + LLAMA: {"why": "slow"}, LIMIT + "CANDOR_LIMITS": {"text": "none"}}
     await board.change(values | {DEFAULT: {"model": QWEN}}, action())
     assert board.now.models_off == {LLAMA}
     assert board.now.off == {LLAMA: "slow"}
-    assert board.now.limits == {"reader.streams": None}
+    assert board.now.limits == {"CANDOR_LIMITS": "none"}
     assert board.now.default == QWEN
     await board.change({MODEL + LLAMA: None}, action())
     assert board.now.models_off == frozenset()
@@ -128,9 +128,9 @@ def test_a_row_that_cannot_be_understood_is_left_out(
     assert "passed over" in caplog.text
 
 
-@pytest.mark.parametrize("most", [-1, "x", float("inf"), 1e13, [], True])
-def test_a_limit_that_is_none_is_left_out(most: Any) -> None:
-    assert switches_of({LIMIT + "reader.streams": {"most": most}}).limits == {}
+@pytest.mark.parametrize("told", [None, 20, "x", "", "20/minute; 4", "1/day, " * 99 + "1/day"])
+def test_a_limit_that_is_none_is_left_out(told: Any) -> None:
+    assert switches_of({LIMIT + "CANDOR_LIMITS": {"text": told}}).limits == {}
 
 
 def test_a_banner_stands_until_its_time() -> None:

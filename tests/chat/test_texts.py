@@ -82,7 +82,7 @@ def test_every_fault_is_told_with_advice(language: str, kind: str) -> None:
     assert "{" not in happened + advice
 
 
-ADMIN = "section period cause unanswered shown decision scope limit kind action".split()
+ADMIN = "section period cause unanswered shown decision scope kind action".split()
 
 
 def test_every_text_is_used_and_none_is_missing() -> None:
