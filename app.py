@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import logging
 import sys
 
 from guard import topics
@@ -21,14 +20,13 @@ def main(*, migrate: bool = False) -> int:
     Args:
         migrate: only bring the database's tables up to date.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "httpx2", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     gc.disable()  # half a second of collecting at the start, where all that is made stays
     try:
         from chat import settings as settings_module
+        from chat.telemetry import logs
 
         settings = settings_module.load()
+        logs.configure(settings.telemetry)
         if migrate:
             from chat.store import migrated
 
@@ -59,7 +57,8 @@ def main(*, migrate: bool = False) -> int:
         app,
         host=settings.host,
         port=settings.port,
-        log_level="warning",
+        log_config=None,  # its lines are ours
+        access_log=False,
         timeout_graceful_shutdown=3,
         forwarded_allow_ips="*" if settings.on_a_space else None,
     )

@@ -42,7 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
@@ -100,6 +100,15 @@ def now() -> datetime:
 
 def new_id() -> str:
     return uuid.uuid4().hex
+
+
+def fault_of(error: BaseException) -> str:
+    """A database's error for the log. Its message is left out where it can hold what was to be
+    written: that of a value which the database refuses does."""
+    cause = getattr(error, "orig", None) or error
+    name = type(cause).__name__
+    telling = isinstance(error, OperationalError | PoolTimeout | OSError)
+    return f"{name}: {cause}" if telling else name
 
 
 class Standing(Protocol):
@@ -292,7 +301,9 @@ class Reply(Base):
     None where a model gave it here: then alone its verdict is this app's. No route takes it away.
     `omitted` is what of the conversation's files the model was not told. `options` are what the
     reader had set for it; `prompted` says that a system prompt was among it, also where its words
-    are not known (in a copy of a shared conversation).
+    are not known (in a copy of a shared conversation). `first_seconds` passed before its first
+    word, `guard_seconds` the guard took. `copied`: the reply was given in another conversation, or
+    elsewhere, and counts there.
     """
 
     __tablename__ = "reply"
@@ -324,7 +335,10 @@ class Reply(Base):
     omitted: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     prompted: Mapped[bool] = mapped_column(default=False, server_default=false())
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    first_seconds: Mapped[float | None] = mapped_column(Float, default=None)
+    guard_seconds: Mapped[float | None] = mapped_column(Float, default=None)
+    copied: Mapped[bool] = mapped_column(default=False, server_default=false())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
     kept = True  # False while what is shown could not be stored
@@ -404,7 +418,7 @@ class Preferences(Base):
 
     `mode` is what the guard does in new conversations; `language` is of the page, None for the
     browser's; `theme` is None until one is chosen; `model` answers in new conversations, None for
-    the operator's default.
+    the operator's default. `share_rated`: what they rate may go to the operator's data set.
     """
 
     __tablename__ = "preferences"
@@ -414,6 +428,7 @@ class Preferences(Base):
     language: Mapped[str | None] = mapped_column(default=None)
     theme: Mapped[str | None] = mapped_column(default=None)
     model: Mapped[str | None] = mapped_column(default=None)
+    share_rated: Mapped[bool | None] = mapped_column(default=None)
 
 
 class ModelOptions(Base):
@@ -461,6 +476,47 @@ class ApiKey(Base):
     per_day: Mapped[int | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+
+
+class Dispute(Base):
+    """A reader has sent a reply to the operator, as one that does not withhold.
+
+    `decision` is what an admin holds of it, `guard right`, `guard wrong` or `unclear`, None while
+    nobody has looked. The words are those of the reply and its question, and go with them.
+    """
+
+    __tablename__ = "dispute"
+
+    reply_id: Mapped[str] = mapped_column(
+        ForeignKey("reply.id", ondelete="CASCADE"), primary_key=True
+    )
+    decision: Mapped[str | None] = mapped_column(default=None)
+    note: Mapped[str] = mapped_column(Text, default="")
+    decided_by: Mapped[str | None] = mapped_column(default=None)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    sent_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+
+
+class Setting(Base):
+    """What an admin has set for all processes; `switches.py` knows the keys and their values."""
+
+    __tablename__ = "setting"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[Any] = mapped_column(JSON)
+
+
+class AdminAction(Base):
+    """What an admin has done, and when. `subject` names what it was done to."""
+
+    __tablename__ = "admin_action"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    admin: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str] = mapped_column(default="")
+    details: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
 
 
 class NotFound(LookupError):
@@ -597,6 +653,10 @@ class Store:
             return await self._threads.read(work)
         async with self.session() as session:
             return await session.run_sync(work)
+
+    async def ping(self) -> None:
+        """Ask the database something, to see whether it answers."""
+        await self.read(lambda session: session.execute(text("SELECT 1")).all())
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Do what a function of a session does, as one transaction. Of SQLite it runs in a thread.
@@ -1075,18 +1135,28 @@ class Store:
         rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
         await self.write(lambda session: session.execute(growing, rows))
 
-    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
-        """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
+    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> bool:
+        """Keep a reader's `feedback` or `not_withheld` on one of their replies.
 
-        def work(session: Session) -> None:
+        With the latter they send it to the operator, until they take that back. Returns what it
+        was before.
+        """
+
+        def work(session: Session) -> bool:
             turns = select(Turn.id).join(Turn.conversation).where(*there(owner, conversation_id))
             which = Reply.id == reply_id, Reply.turn_id.in_(turns)
-            if session.scalar(select(Reply.id).where(*which)) is None:
+            was = session.scalar(select(Reply.not_withheld).where(*which))
+            if was is None:
                 raise NotFound(reply_id)
             if values:
                 session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            if "not_withheld" in values:
+                session.execute(delete(Dispute).where(Dispute.reply_id == reply_id))
+            if values.get("not_withheld"):
+                session.add(Dispute(reply_id=reply_id))
+            return was
 
-        await self.write(work)
+        return await self.write(work)
 
 
 def send(session: Session, owner: str, conversation_id: str, files: Sequence[str]) -> None:

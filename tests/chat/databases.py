@@ -29,6 +29,12 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 BINARIES = Path("/usr/lib/postgresql")
+WITHOUT_ADMINS = (  # undoes migration 0012
+    *(f"DROP TABLE {name}" for name in ("dispute", "setting", "admin_action")),
+    "DROP INDEX ix_reply_created_at",
+    *(f"ALTER TABLE reply DROP COLUMN {n}" for n in ("first_seconds", "guard_seconds", "copied")),
+    "ALTER TABLE preferences DROP COLUMN share_rated",
+)
 
 
 class PostgreSQL:
