@@ -552,10 +552,10 @@ class Store:
 
     def _engine(self, connections: int) -> AsyncEngine:
         if not self.url.drivername.startswith("sqlite"):
-            from . import postgresql  # which a store in SQLite needs not wait for
+            from .postgresql import FAULTS, address, serving_engine  # SQLite needs not wait for it
 
-            self.url, self._faults = postgresql.address(self.url), postgresql.FAULTS
-            return postgresql.serving_engine(self.url, connections)
+            self.url, self._faults = address(self.url), FAULTS
+            return serving_engine(self.url, connections)
         if self.url.database in {None, "", ":memory:"}:
             self.url = make_url(in_memory())
         file = self.url.database or ""

@@ -114,6 +114,7 @@ def both(
 @pytest.fixture
 def through(both: tuple[str, list[Site]]) -> Iterator[Page]:
     with page_of(both[0]) as page:
+        page.http.timeout = httpx2.Timeout(60)  # the first question waits for libraries, in both
         yield page
 
 

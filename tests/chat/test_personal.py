@@ -246,9 +246,8 @@ async def test_no_word_lingers_in_the_files(file: Path, how: str) -> None:
     await store.close()
 
 
-async def test_readers_and_writers_go_on_meanwhile(file: Path) -> None:
+async def test_readers_and_writers_go_on_meanwhile(store: Store) -> None:
     """Who reads or writes while a reader's data goes neither fails nor brings any of it back."""
-    store = await Store(address(file)).open()
     for _ in range(5):
         await kept(store, ANNA, SECRET)
 
@@ -262,4 +261,3 @@ async def test_readers_and_writers_go_on_meanwhile(file: Path) -> None:
         owners = set(await session.scalars(select(Conversation.owner)))
         assert set(await session.scalars(select(Share.owner))) == owners == {BERT}
     assert {one.id for one in await store.conversations(BERT)} == set(ids)
-    await store.close()

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0012"
 down_revision = "0010"
+works_with = "0010"
 
 
 def upgrade() -> None:
