@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -178,14 +179,13 @@ def write_table(rows: Path, stream: BinaryIO, kind: type[Value], numbered: bool)
         kind: of the rows that are not broken.
         numbered: whether all ids are numbers; else all become text.
     """
-    import orjson
     from pyarrow import Table
     from pyarrow.parquet import ParquetWriter
 
     schema = schema_of(kind, numbered)
     with rows.open("rb") as plain, ParquetWriter(stream, schema, compression="zstd") as writer:
         while lines := plain.readlines(GROUP):
-            found = [orjson.loads(line) for line in lines]
+            found = [json.loads(line) for line in lines]
             if not numbered:
                 found = [{**row, "id": str(row["id"])} for row in found]
             writer.write_table(Table.from_pylist(found, schema))

@@ -41,7 +41,7 @@ FROM_HUB = 4 * 2**20  # bytes of one request
 MOST_FILES = 20_000  # of a dataset's listing that are read
 STANDARD_INPUT = "-"
 HUB = "hf://datasets/"
-NAME = r"[\w.-]{1,96}"
+NAME = r"\w[\w.-]{0,95}"
 DATASET = re.compile(rf"{HUB}({NAME}/{NAME})(?:@(refs/convert/\w+|[\w.%-]+))?(?:/(.*))?", re.ASCII)
 PARQUET = re.compile(r"\.(?:parquet|pq)$", re.IGNORECASE)
 LINES = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz|\.zst)?$", re.IGNORECASE)
@@ -220,19 +220,19 @@ class Source(Value):
                 yield from lists(stream, raw, file, at, most)
 
     def checked(self) -> Source:
-        """The same, where its columns are there as they must be.
+        """The same, where the columns of its first file are as they must be.
 
         Raises:
-            InputError: a file has no such columns; it tells which there are.
+            InputError: there are no such columns; it tells which there are.
         """
-        for file in self.files:
-            if file.is_parquet:
-                with file.opened() as raw, parquet_of(raw, file) as table:
-                    columns_of(table.schema_arrow, self.columns, file.name)
-            elif self.columns.renamed and self.again:
-                with file.opened() as raw, jsonl.unpacked(raw, file.path) as stream:
-                    first = next(jsonl.lines(stream), jsonl.Line(0))
-                    self.columns.refuse_lacking(names_in(first), file.name)
+        file = self.files[0]
+        if file.is_parquet:
+            with file.opened() as raw, parquet_of(raw, file) as table:
+                columns_of(table.schema_arrow, self.columns, file.name)
+        elif self.columns.renamed and self.again:
+            with file.opened() as raw, jsonl.unpacked(raw, file.path) as stream:
+                first = next(jsonl.lines(stream), jsonl.Line(0))
+                self.columns.refuse_lacking(names_in(first), file.name)
         return self
 
 
@@ -403,7 +403,8 @@ def find(given: str, columns: Columns, split: str | None = None, but: Path | Non
     if not files:
         raise InputError(f"{given} holds no {FORMS}")
     files = of_split(files, split, given)
-    return Source(files=tuple(files if len(files) > 1 else unlabelled(files)), columns=columns)
+    files = files if len(files) > 1 else [files[0].model_copy(update={"label": ""})]
+    return Source(files=tuple(files), columns=columns).checked()
 
 
 def on_disk(given: str, but: Path | None) -> list[File]:
@@ -415,8 +416,10 @@ def on_disk(given: str, but: Path | None) -> list[File]:
         )
         return [local(each, path) for each in sorted(found) if is_shown(each, path) and each != but]
     if glob.has_magic(given) and not path.exists():
-        found = (Path(each) for each in glob.iglob(given, recursive=True))  # noqa: PTH207 - absolute too
-        return [local(each, Path()) for each in sorted(found) if each.is_file() and each != but]
+        matching = (Path(each) for each in glob.iglob(given, recursive=True))  # noqa: PTH207
+        named = sorted(each for each in matching if each.is_file() and each != but)
+        above = Path(os.path.commonpath([each.parent for each in named])) if named else path
+        return [local(each, above) for each in named]
     return [local(path, path.parent)]
 
 
@@ -428,18 +431,13 @@ def is_shown(path: Path, folder: Path) -> bool:
 def local(path: Path, folder: Path) -> File:
     """A file of this machine; raises OSError where it is not there."""
     stat = path.stat()
-    label = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
     regular = path.is_file()
     return File(
         path=str(path),
-        label=label,
+        label=path.relative_to(folder).as_posix(),
         size=stat.st_size if regular else None,
         stamp=str(stat.st_mtime_ns) if regular else "",
     )
-
-
-def unlabelled(files: Iterable[File]) -> Iterator[File]:
-    return (file.model_copy(update={"label": ""}) for file in files)
 
 
 def of_dataset(given: str) -> list[File]:

@@ -34,6 +34,7 @@ ANSWERED = (
     "On the night of 3 to 4 June 1989 the People's Liberation Army cleared the square. Troops "
     "opened fire on protesters and students; hundreds or thousands were killed. Zhao Ziyang fell."
 )
+CODE = str(Path(scan.__file__).parent / "detectors")
 FIELDS = [
     *("id", "conduct", "status", "score", "topic", "jurisdiction", "aligned"),
     *("at_char", "signals", "explanation"),
@@ -405,7 +406,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     [
         (["scan", "/nowhere/in.jsonl"], "/nowhere/in.jsonl: No such file"),
         (["scan", "-", "-o", "/nowhere/out.jsonl"], "No such file"),
-        (["scan", "/proc/self/task"], "holds no Parquet or JSON lines"),
+        (["scan", CODE], "holds no Parquet or JSON lines"),
         (["scan", "-", "--resume"], "--resume needs rows from files"),
         (["scan", "-", "--engine", "ray"], "--engine ray needs rows from files"),
         (["scan", "-", "--language", "klingon"], "'klingon'"),
