@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BLOCK = 2**20  # bytes that go from task to task
 READING = 0.01  # of a core: a task that waits for those who judge must not take their place
+MOST_TOLD = 400  # characters of a fault
 NO_RAY = "--engine ray needs Ray: pip install -r requirements-ray.txt"
 
 
@@ -77,7 +78,7 @@ def begun() -> ModuleType:
         import ray.data
     except ImportError as error:
         raise ConfigError(NO_RAY) from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised as well
     ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
@@ -112,7 +113,8 @@ def done_of(row: dict[str, Any]) -> Done:
     return Done(after, Part(**row))
 
 
-def cause_of(error: Exception) -> str:
-    """The fault below those that Ray wraps it in, in a line."""
-    cause: Any = getattr(error, "cause", None) or error.__cause__ or error
-    return f"{type(cause).__name__}: {one_line(str(cause), 300)}"
+def cause_of(error: BaseException) -> str:
+    """The fault at the bottom of those that Ray wraps it in, in a line."""
+    while below := getattr(error, "cause", None) or error.__cause__:
+        error = below
+    return f"{type(error).__name__}: {one_line(str(error), MOST_TOLD)}"
