@@ -11,7 +11,8 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from copy import copy
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -48,6 +49,9 @@ from .store import (
 from .stream import Watcher, watch
 from .titles import Titles
 from .view import View, language_of
+
+if TYPE_CHECKING:
+    from guard.attempt import Speaking
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +129,12 @@ class Chat:
 
     def guard(self, who: Reader) -> Guard:
         return self.signed_in if who.token else self.visitors
+
+    def speaking(self, who: Reader) -> Speaking:
+        """What serves models to a reader; it is imported with the first question."""
+        from guard.providers.streamed import streamed
+
+        return partial(streamed, connection=self.guard(who).connection, token=who.token)
 
     def view(self, who: Reader) -> View:
         guard = self.guard(who)
@@ -272,11 +282,12 @@ async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
 async def telling(chat: Chat, who: Reader, live: Live, turn: Turn) -> AsyncIterator[bytes]:
     """The events of a running turn and of its end, as they go over the wire."""
     watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
-    async for message in watch(live, watcher):
-        yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
+    async for messages in watch(live, watcher):
+        told = [event("update", {"turn": turn.id, **message}) for message in messages or ()]
+        yield b"".join(told) or STILL_HERE
     # of what could not be stored, what the page shows is all there is
-    async for told in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
-        yield told
+    async for last in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
+        yield last
 
 
 async def ending(chat: Chat, who: Reader, id_: str, ended: str | None) -> AsyncIterator[bytes]:

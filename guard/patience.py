@@ -45,7 +45,7 @@ class Patience:
         pause: float = 0.2,
         longest: float = 5.0,
         faults: int = 6,
-        rest: float = 30.0,
+        rest: float = 4.0,
     ) -> None:
         self.most, self.longest, self.rest = tries, longest, rest
         self.backoff = wait_exponential_jitter(multiplier=pause, max=longest, jitter=pause)
