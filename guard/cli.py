@@ -81,7 +81,9 @@ Workers = Annotated[
 
 def column(field: str) -> Any:
     """An option that says in which column a field of a row is."""
-    return typer.Option(f"--{field}-column", metavar="NAME", help=f"That holds the {field}.")
+    return typer.Option(
+        f"--{field}-column", metavar="NAME", help=f"That holds the {field.replace('-', ' ')}."
+    )
 
 
 def main() -> None:
