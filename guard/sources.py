@@ -157,6 +157,9 @@ class Position(Value):
     passed: int = 0
 
 
+START = Position()
+
+
 class Chunk(NamedTuple):
     """Some rows as they lie in a file: lines, or a table in Arrow's stream format.
 
@@ -199,7 +202,7 @@ class Source(Value):
         """Stored bytes that lie behind a position."""
         return at.passed + sum(file.size or 0 for file in self.files[: at.file])
 
-    def chunks(self, at: Position = Position(), most: int = CHUNK_ROWS) -> Iterator[Chunk]:  # noqa: B008 - frozen
+    def chunks(self, at: Position = START, most: int = CHUNK_ROWS) -> Iterator[Chunk]:
         """The rows from a position on, at most so many at a time.
 
         Raises:
