@@ -159,6 +159,8 @@ class Attempt:
     progress: Progress | None = None
     fault: ProviderError | None = None
     calls: bool = False
+    first_seconds: float | None = None
+    guard_seconds: float = 0
 
     def __post_init__(self) -> None:
         self.options = self.query.options(self.model)
@@ -256,6 +258,8 @@ class Attempt:
             seconds=seconds,
             tokens=self.said.spent.completion,
             dollars=self.dollars,
+            first_seconds=self.first_seconds,
+            guard_seconds=round(self.guard_seconds, 4),
         )
 
     def failed(self, fault: ProviderError) -> Failed:
@@ -350,6 +354,8 @@ class Attempt:
             events.append(Thought(attempt=self.number, text=thought))
         if text:
             events.append(Delta(attempt=self.number, text=text))
+        if self.first_seconds is None and (thought or text):
+            self.first_seconds = round(time.monotonic() - self.began, 3)
         return events
 
     def look_if_due(self) -> Judged | None:
@@ -366,6 +372,7 @@ class Attempt:
 
     def look(self, final: bool) -> Judged:
         """Judge the reply as far as it has come."""
+        began = time.perf_counter()
         self.schedule.looked(len(self.said.text))
         self.exchange = Exchange(
             self.query.question,
@@ -379,13 +386,17 @@ class Attempt:
         )
         held = verdict.judge(self.exchange, self.model.origins, self.query.language)
         self.progress = self.exchange.progress
-        return self.judged(held, final=final)
+        seconds = time.perf_counter() - began
+        self.guard_seconds += seconds
+        return self.judged(held, final=final, seconds=seconds)
 
-    def judged(self, held: Verdict, *, final: bool) -> Judged:
+    def judged(self, held: Verdict, *, final: bool, seconds: float = 0.0) -> Judged:
         """The event of a verdict, which is kept as the attempt's newest."""
         self.verdict = held
         action = policy.decide(held, self.query.mode)
-        return Judged(attempt=self.number, verdict=held, action=action, final=final)
+        return Judged(
+            attempt=self.number, verdict=held, action=action, final=final, seconds=seconds
+        )
 
 
 async def begun(chunks: AsyncGenerator[Chunk, None], seconds: float | None) -> Chunk:
