@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from .catalogue import Catalogue
+    from .checkpoint import Checkpoint
     from .hub import Hub
     from .providers import Connection
+    from .scanning import Advance, Scan
+    from .sources import Source as Rows
     from .topics import Pack
     from .types import ModelSpec, Status, Verdict
 
@@ -56,18 +59,31 @@ Language = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Source = Annotated[
-    str, typer.Argument(metavar="IN.jsonl", help="JSON lines; `.gz` by name, `-` for stdin.")
+    str, typer.Argument(metavar="IN", help="A file, a folder, a glob, a dataset; `-` for stdin.")
 ]
 Target = Annotated[
     str,
     typer.Option(
-        "--output", "-o", metavar="OUT.jsonl", help="Where to; `.gz` by name, `-` for stdout."
+        *("--output", "-o"),
+        metavar="OUT",
+        help="Where to: .jsonl, .jsonl.gz, .jsonl.zst or .parquet; `-` for stdout.",
     ),
 ]
+Split = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only files of this split, as `train`.")
+]
+Engine = Literal["local", "ray"]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes; as many as cores for a large file where left out."),
+    typer.Option(min=1, help="Processes; as many as cores for large files where left out."),
 ]
+
+
+def column(field: str) -> Any:
+    """An option that says in which column a field of a row is."""
+    return typer.Option(
+        f"--{field}-column", metavar="NAME", help=f"That holds the {field.replace('-', ' ')}."
+    )
 
 
 def main() -> None:
@@ -448,97 +464,137 @@ def show_topic(
 
 
 @topics_app.command("match")
-def match_topics(source: Source, output: Target = "-", workers: Workers = None) -> None:
+def match_topics(
+    source: Source,
+    *,
+    output: Target = "-",
+    split: Split = None,
+    workers: Workers = None,
+    question: Annotated[str, column("question")] = "question",
+    id_: Annotated[str, column("id")] = "id",
+) -> None:
     """Match questions to topics.
 
-    Reads rows with `question` (and `id`); writes `id` (else the line's number), `topic`,
-    `jurisdiction`, `score` and `ordinary` (the words stand there, the subject does not). Broken
-    rows, memory, files and exit codes are as for `scan`.
+    Reads rows with `question` (and `id`); writes `id` (else the row's number), `topic`,
+    `jurisdiction`, `score` and `ordinary` (the words stand there, the subject does not). What may
+    be read and written, broken rows, memory and exit codes are as for `scan`.
     """
-    from . import scan as scanning
+    from . import scan as looks
+    from .scanning import Scan
+    from .sources import Columns, find
 
-    def matched(stream: BinaryIO) -> Iterator[Any]:
-        return scanning.match(scanning.read(stream, scanning.Asked), workers=busy(source, workers))
-
-    work_through(source, output, matched)
+    columns = Columns(id=id_, question=question, reply="", model="", reasoning="", finish_reason="")
+    found = find(source, columns, split, Path(output).resolve())
+    work_through(Scan(found, output, looks.match(columns), workers=busy(found, workers)))
 
 
 @app.command()
 def scan(
-    source: Source, output: Target = "-", language: Language = "en", workers: Workers = None
+    source: Source,
+    *,
+    output: Target = "-",
+    split: Split = None,
+    question: Annotated[str, column("question")] = "question",
+    reply: Annotated[str, column("reply")] = "reply",
+    id_: Annotated[str, column("id")] = "id",
+    model: Annotated[str, column("model")] = "model",
+    reasoning: Annotated[str, column("reasoning")] = "reasoning",
+    finish_reason: Annotated[str, column("finish-reason")] = "finish_reason",
+    language: Language = "en",
+    engine: Annotated[
+        Engine, typer.Option(help="Processes of this machine, or a cluster of Ray.")
+    ] = "local",
+    workers: Workers = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a scan that broke off.")
+    ] = False,
 ) -> None:
     """Check many finished replies.
 
     Reads rows with `question` and `reply`, and `id`, `model`, `reasoning`, `finish_reason` where
-    there are any; other fields are let be, blank lines passed over. Writes one row for each, in
-    the same order: `id` (else the line's number), `conduct`, `status`, `score` (that the reply
-    withholds, whatever the topic), `topic`, `jurisdiction`, `aligned` (whether the topic is a taboo
-    of the model's origin or lineage), `at_char` (how long the reply would have been, streaming,
-    when the guard was first certain that it withholds, whatever the topic), `signals` and
-    `explanation`.
+    there are any, from the columns that the options name ('' for none); other fields are let be,
+    blank lines passed over. Writes one row for each, in the same order: `id` (else the row's
+    number, behind the file's name where there are several), `conduct`, `status`, `score` (that the
+    reply withholds, whatever the topic), `topic`, `jurisdiction`, `aligned` (whether the topic is a
+    taboo of the model's origin or lineage), `at_char` (how long the reply would have been,
+    streaming, when the guard was first certain that it withholds, whatever the topic), `signals`
+    and `explanation`.
+
+    IN is a file of JSON lines (.jsonl, also .gz and .zst) or Parquet, a folder or a glob of such
+    files, which are read in the order of their names, `hf://datasets/OWNER/NAME[@REVISION][/PATH]`,
+    or `-` for stdin. HF_TOKEN opens private datasets. OUT is Parquet or JSON lines, by its name.
 
     A row that cannot be read becomes a row with `id` and `error`; the exit code is then 1, else 0.
-    A row may be 16 MiB long, the file as long as it likes. A file that is written takes its name
-    when all of it is there.
+    A row may be 16 MiB long, the source as long as it likes. A file that is written takes its name
+    when all of it is there; until then, a scan of files that is killed goes on with `--resume`.
     """
     checked_language(language)
-    from . import scan as scanning
+    from . import scan as looks
+    from .scanning import Scan, made_with
+    from .sources import Columns, find
 
-    def scanned(stream: BinaryIO) -> Iterator[Any]:
-        return scanning.scan(
-            scanning.read(stream, scanning.Row),
-            language=language,
-            models=models_file(),
-            workers=busy(source, workers),
+    columns = Columns(
+        id=id_,
+        question=question,
+        reply=reply,
+        model=model,
+        reasoning=reasoning,
+        finish_reason=finish_reason,
+    )
+    found = find(source, columns, split, Path(output).resolve())
+    models = models_file()
+    work_through(
+        Scan(
+            found,
+            output,
+            looks.scan(columns, language, models),
+            made_with(found, models, language=language),
+            engine,
+            workers if engine == "ray" else busy(found, workers),
+            resume,
         )
+    )
 
-    work_through(source, output, scanned)
 
-
-def work_through(source: str, output: str, work: Callable[[BinaryIO], Iterator[Any]]) -> None:
-    """Read, work, write, row by row; exits with 1 where rows were broken."""
-    from . import jsonl
-    from .scan import Broken
-
-    rows = broken = 0
-    with (
-        jsonl.opened(source) as (stream, raw),
-        jsonl.written(output) as write,
-        progress(source, raw, output) as advance,
-    ):
-        for row in work(stream):
-            write(row)
-            rows += 1
-            broken += isinstance(row, Broken)
-            advance(rows)
-    if broken:
-        typer.echo(f"{broken} of {rows} rows are broken; their `error` says why.", err=True)
+def work_through(scan: Scan) -> None:
+    """Do a scan; exits with 1 where rows were broken."""
+    with progress(scan) as advance:
+        done = scan.run(advance)
+    if done.broken:
+        told = f"{done.broken} of {done.rows} rows are broken; their `error` says why."
+        typer.echo(told, err=True)
         raise typer.Exit(1)
 
 
-def busy(source: str, workers: int | None) -> int:
-    """How many processes: as asked for, else one, or one a core where the file is large."""
+def busy(source: Rows, workers: int | None) -> int:
+    """How many processes: as asked for, else one, or one a core where the source is large."""
     if workers is not None:
         return workers
-    large = source != "-" and Path(source).is_file() and Path(source).stat().st_size > LARGE
+    large = (source.size or 0) > LARGE
     return len(os.sched_getaffinity(0)) if large and hasattr(os, "sched_getaffinity") else 1
 
 
 @contextmanager
-def progress(source: str, raw: BinaryIO, output: str) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal that shows nothing else; tells rows, and the share of the bytes."""
-    if not sys.stderr.isatty() or (output == "-" and sys.stdout.isatty()):
-        yield lambda rows: None
+def progress(scan: Scan) -> Iterator[Advance]:
+    """A bar on a terminal that shows nothing else: share, rows, rows a second, time left."""
+    if not sys.stderr.isatty() or (scan.target == "-" and sys.stdout.isatty()):
+        yield lambda at, passed: None
         return
-    from rich.progress import Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
 
-    total = Path(source).stat().st_size if source != "-" and Path(source).is_file() else None
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rows]:,} rows"))
+    rows = TextColumn("{task.fields[rows]:,} rows, {task.fields[speed]:,.0f}/s")
+    columns = (BarColumn(), TaskProgressColumn(), rows, Left(elapsed_when_finished=True))
     with Progress(*columns, console=console_for(sys.stderr)) as bar:
-        task = bar.add_task("", total=total, rows=0)
+        task = bar.add_task("", total=scan.source.size, rows=0, speed=0)
+        before: list[int] = []  # rows of the scan that is gone on with
 
-        def advance(rows: int) -> None:
-            bar.update(task, completed=raw.tell() if total else None, rows=rows)
+        def advance(at: Checkpoint, passed: int) -> None:
+            before[:] = before or [at.rows]
+            seconds = bar.tasks[0].elapsed or 0
+            speed = (at.rows - before[0]) / seconds if seconds else 0
+            completed = passed if scan.source.size else None
+            bar.update(task, completed=completed, rows=at.rows, speed=speed)
 
         yield advance
 

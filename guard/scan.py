@@ -1,7 +1,7 @@
-"""Millions of replies from JSON lines: one row in, one row out, in order, in bounded memory.
+"""What a scan says of one row, and of a chunk of them; who hands out chunks is `scanning.py`.
 
 A row that cannot be read comes out as `Broken`, so that none is lost. Not covered: conversations (a
-row is one question and its reply), and spreading the work over several machines.
+row is one question and its reply).
 """
 
 from __future__ import annotations
@@ -9,16 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import re
-import signal
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeGuard, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -32,16 +27,20 @@ from pydantic_core import ErrorDetails
 from . import catalogue as catalogue_file
 from . import jsonl, matching, provenance, topics, verdict
 from .catalogue import Catalogue
-from .errors import CandorError, InputError
+from .errors import InputError
 from .exchange import Exchange, Progress
 from .schedule import check_points
+from .sources import Chunk, Columns, unpacked_table
 from .types import Conduct, Country, Score, Signal, Status, Value, Verdict
+
+if TYPE_CHECKING:
+    from pyarrow import Table
 
 log = logging.getLogger(__name__)
 
-CHUNK_ROWS, CHUNK_SIZE = 64, 2**20  # rows, and characters, that go to a worker at a time
 NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
-AHEAD = 2  # chunks for each worker that are read before their turn
+NUMBERS = range(-(2**63), 2**63)  # that a column of whole numbers holds
+COLUMNS = Columns()
 NOT_WRITTEN = {"certain", "ordinary", "opinion", "control", "repeats"}  # nobody is asked here
 JSON_NAMES = {
     bool: "true or false",
@@ -139,41 +138,120 @@ class Scanned(Value):
 
 
 R = TypeVar("R", bound=Asked)
-Out = TypeVar("Out", bound=Value)
-Careful = Callable[[R | Broken], Out | Broken]  # a result for every row; never raises
 
 
-def read(stream: BinaryIO, kind: type[R]) -> Iterator[R | Broken]:
-    """The rows of a stream of JSON lines."""
-    return (parse(line, kind) for line in jsonl.lines(stream))
+class Part(NamedTuple):
+    """What a chunk came to: its rows as JSON lines, and how many of them are `Broken`.
+
+    `numbered` says whether each row's id is a whole number that fits a column.
+    """
+
+    lines: bytes
+    rows: int
+    broken: int
+    numbered: bool
 
 
-def parse(line: jsonl.Line, kind: type[R]) -> R | Broken:
+@dataclass(frozen=True)
+class Work(Generic[R]):
+    """What is done with each row, in this or other processes.
+
+    A row of one kind `gives` a value of another. `prepare` reads what it needs.
+    """
+
+    kind: type[R]
+    gives: type[Value]
+    look: Callable[[R], Value]
+    columns: Columns
+    prepare: Callable[[], object]
+
+    def __call__(self, chunk: Chunk) -> Part:
+        """The result of every row, in their order; never raises for what is wrong with one."""
+        return part_of([look_at(self.look, row) for row in self.rows(chunk)])
+
+    def rows(self, chunk: Chunk) -> Iterator[R | Broken]:
+        if not isinstance(chunk.rows, bytes):
+            return (parse(line, self.kind, self.columns, chunk.label) for line in chunk.rows)
+        return self.table(chunk, unpacked_table(chunk.rows))
+
+    def table(self, chunk: Chunk, table: Table) -> Iterator[R | Broken]:
+        try:
+            found = table.to_pylist()
+        except UnicodeDecodeError as error:
+            if table.num_rows > 1:  # as only one need be broken
+                for alone in chunk.alone():
+                    yield from self.rows(alone)
+                return
+            place = Place(chunk.label, "row", chunk.first)
+            yield Broken(id=place.id, error=f"{place}: {told(error)}.")
+            return
+        for number, row in enumerate(found, chunk.first):
+            yield checked(row, self.kind, self.columns, Place(chunk.label, "row", number))
+
+
+def part_of(found: list[Value]) -> Part:
+    written = [row.model_dump_json().encode() + b"\n" for row in found]
+    broken = sum(isinstance(row, Broken) for row in found)
+    return Part(b"".join(written), len(found), broken, all(map(is_numbered, found)))
+
+
+def is_numbered(row: Any) -> bool:
+    return isinstance(row.id, int) and row.id in NUMBERS
+
+
+class Place(NamedTuple):
+    """Where a row lies; `label` names the file where there are several."""
+
+    label: str
+    unit: str
+    number: int
+
+    @property
+    def id(self) -> str | int:
+        """The id of a row that has none."""
+        return f"{self.label}:{self.number}" if self.label else self.number
+
+    def __str__(self) -> str:
+        told = f"{self.unit} {self.number}"
+        return f"{self.label}, {told}" if self.label else told.capitalize()
+
+
+def parse(line: jsonl.Line, kind: type[R], columns: Columns, label: str = "") -> R | Broken:
     """One line as a row. The number of the line is the `id` of a row that has none."""
+    place = Place(label, "line", line.number)
     if line.fault:
-        return Broken(id=line.number, error=f"Line {line.number}: {line.fault}.")
+        return Broken(id=place.id, error=f"{place}: {line.fault}.")
     try:
         row = json.loads(line.data.decode())
-        return kind.model_validate(numbered(row, line.number))
+        if not isinstance(row, dict):
+            raise InputError(f"a row must be an object, not {JSON_NAMES[type(row)]}")  # noqa: TRY301
     except (InputError, ValueError, RecursionError) as error:
-        return Broken(id=known_id(line), error=f"Line {line.number}: {told(error)}.")
+        return Broken(id=known_id(line, columns, place.id), error=f"{place}: {told(error)}.")
+    return checked(row, kind, columns, place)
 
 
-def numbered(row: Any, number: int) -> dict[str, Any]:
-    """The row with an id."""
-    if not isinstance(row, dict):
-        raise InputError(f"a row must be an object, not {JSON_NAMES[type(row)]}")
-    return row if row.get("id") is not None else {**row, "id": number}
+def checked(row: dict[str, Any], kind: type[R], columns: Columns, place: Place) -> R | Broken:
+    """A row by its columns. Its place is the `id` of one that has none."""
+    given = columns.row(row)
+    if sum(len(value) for value in given.values() if isinstance(value, str)) > jsonl.ROW_LIMIT:
+        return Broken(id=place.id, error=f"{place}: {jsonl.TOO_LONG}.")
+    if given.get("id") is None:
+        given["id"] = place.id
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        known = given["id"] if is_id(given["id"]) else place.id
+        return Broken(id=known, error=f"{place}: {told(error, columns)}.")
 
 
-def known_id(line: jsonl.Line) -> str | int:
-    """The id of a row that is broken elsewhere, else the number of its line."""
+def known_id(line: jsonl.Line, columns: Columns, otherwise: str | int) -> str | int:
+    """The id of a row that is broken elsewhere."""
     try:
         row = json.loads(line.data.decode(errors="replace"), strict=False)
     except (ValueError, RecursionError):
-        return line.number
-    found: object = row.get("id") if isinstance(row, dict) else None
-    return found if is_id(found) else line.number
+        return otherwise
+    found: object = row.get(columns.id) if isinstance(row, dict) else None
+    return found if is_id(found) else otherwise
 
 
 def row_from(given: dict[str, Any]) -> Row:
@@ -188,12 +266,12 @@ def row_from(given: dict[str, Any]) -> Row:
         raise InputError(f"{told(error)}.") from error
 
 
-def told(error: Exception) -> str:
+def told(error: Exception, columns: Columns = COLUMNS) -> str:
     """What is wrong with a row, as the second half of a sentence."""
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ValidationError):
-        return complaint(error.errors()[0])
+        return complaint(error.errors()[0], columns)
     if isinstance(error, UnicodeDecodeError):
         return f"the row is not valid UTF-8 (byte {error.start + 1})"
     if isinstance(error, json.JSONDecodeError):
@@ -204,9 +282,9 @@ def told(error: Exception) -> str:
     return f"the row is not valid JSON ({why})"
 
 
-def complaint(error: ErrorDetails) -> str:
+def complaint(error: ErrorDetails, columns: Columns) -> str:
     """One error of pydantic's in our words."""
-    field = error["loc"][0]
+    field = columns.named.get(str(error["loc"][0]), error["loc"][0])
     given = JSON_NAMES.get(type(error["input"]), "something else")
     bounds = error.get("ctx", {})
     by_type = {
@@ -277,44 +355,29 @@ def match_row(row: Asked) -> Matched:
     return Matched(id=row.id, **found.model_dump()) if found else Matched(id=row.id)
 
 
-def scan(
-    rows: Iterable[Row | Broken],
-    *,
-    language: str = "en",
-    models: Path = catalogue_file.FILE,
-    workers: int = 1,
-) -> Iterator[Scanned | Broken]:
-    """The verdict on each row, in their order.
+def scan(columns: Columns, language: str = "en", models: Path = catalogue_file.FILE) -> Work[Row]:
+    """The verdict on each row.
 
     Args:
-        rows: read lazily, a bounded number ahead.
         language: of the explanations.
         models: the file from which models' lineage is known.
-        workers: processes; with 1 a row is judged as soon as it is read.
-
-    Raises:
-        ConfigError: `models` or a data file of the guard is wrong.
     """
+    look = partial(scan_row, language=language, models=models)
+    return Work(Row, Scanned, look, columns, partial(read_data, models))
+
+
+def match(columns: Columns) -> Work[Asked]:
+    """The topic of each row's question."""
+    return Work(Asked, Matched, match_row, columns, topics.load)
+
+
+def read_data(models: Path) -> None:
+    """Read what each row needs, or find out early that it is wrong."""
     models_on_offer(models)
     topics.load()
-    return each(partial(scan_row, language=language, models=models), rows, workers)
 
 
-def match(rows: Iterable[Asked | Broken], *, workers: int = 1) -> Iterator[Matched | Broken]:
-    """The topic of each row's question, in their order."""
-    topics.load()
-    return each(match_row, rows, workers)
-
-
-def each(
-    look: Callable[[R], Out], rows: Iterable[R | Broken], workers: int
-) -> Iterator[Out | Broken]:
-    """`look` at each row, here or in processes."""
-    careful: Careful[R, Out] = partial(look_at, look)
-    return map(careful, rows) if workers <= 1 else spread(careful, rows, workers)
-
-
-def look_at(look: Callable[[R], Out], row: R | Broken) -> Out | Broken:
+def look_at(look: Callable[[R], Value], row: R | Broken) -> Value:
     """One row's result. What goes wrong with it must not end the rows behind it."""
     if isinstance(row, Broken):
         return row
@@ -323,47 +386,3 @@ def look_at(look: Callable[[R], Out], row: R | Broken) -> Out | Broken:
     except Exception as error:
         log.exception("row %r could not be judged", row.id)
         return Broken(id=row.id, error=f"The guard failed on this row ({type(error).__name__}).")
-
-
-def spread(
-    look: Careful[R, Out], rows: Iterable[R | Broken], workers: int
-) -> Iterator[Out | Broken]:
-    """`look` at rows in processes, a few chunks ahead of the one that is wanted."""
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=leave_interrupts
-    )
-    ahead: deque[Future[list[Out | Broken]]] = deque()
-    try:
-        for chunk in chunks(rows):
-            ahead.append(pool.submit(look_at_all, look, chunk))
-            if len(ahead) >= AHEAD * workers:
-                yield from ahead.popleft().result()
-        while ahead:
-            yield from ahead.popleft().result()
-    except BrokenProcessPool as error:
-        raise CandorError("a worker process ended unexpectedly; is memory short?") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def leave_interrupts() -> None:
-    """Ctrl-C is the parent's affair; it ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def look_at_all(look: Careful[R, Out], rows: list[R | Broken]) -> list[Out | Broken]:
-    return [look(row) for row in rows]
-
-
-def chunks(rows: Iterable[R | Broken]) -> Iterator[list[R | Broken]]:
-    """Rows in lists, each bounded in number and in size."""
-    chunk: list[R | Broken] = []
-    size = 0
-    for row in rows:
-        chunk.append(row)
-        size += sum(len(value) for _, value in row if isinstance(value, str))
-        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_SIZE:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk

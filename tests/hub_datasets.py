@@ -3,8 +3,9 @@
     with hub_datasets.running() as host: host.hub, host.asked, host.datasets["acme/audits"].files
 
 It answers to what huggingface_hub asks for a commit and a read: `create_repo`, the check of a card,
-uploads by Git LFS, commits in NDJSON, listings, and files, of which the large ones lie at another
-address. Every request is kept. Not covered: xet, pull requests, and pages of a listing.
+uploads by Git LFS, commits in NDJSON, listings, and files, whole or a range of bytes, of which the
+large ones lie at another address. Every request is kept. Not covered: xet, pull requests, and pages
+of a listing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -216,12 +218,13 @@ class Answering(BaseHTTPRequestHandler):
         address = f"{self.host.endpoint}/datasets/{repo}/commit/{sha}"
         self.say({"success": True, "commitOid": sha, "commitUrl": address})
 
-    def tree(self, body: bytes, repo: str, revision: str) -> None:
+    def tree(self, body: bytes, repo: str, revision: str, folder: str = "") -> None:
         if self.may(repo=repo):
             files = self.host.datasets[repo].commits[revision]
             listed = [
-                {"type": "file", "oid": "0" * 40, "size": len(content), "path": path}
+                listing(path, content)
                 for path, content in files.items()
+                if path.startswith(f"{folder}/" if folder else "")
             ]
             self.say([*listed, *self.host.datasets[repo].strange])
 
@@ -243,6 +246,9 @@ class Answering(BaseHTTPRequestHandler):
 
     def send(self, status: int, headers: dict[str, str], content: Any) -> None:
         content = content if isinstance(content, bytes) else json.dumps(content).encode()
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))
+        if status == HTTPStatus.OK and asked:
+            status, content = HTTPStatus.PARTIAL_CONTENT, content[int(asked[1]) : int(asked[2]) + 1]
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(content))}.items():
             self.send_header(name, value)
@@ -259,6 +265,7 @@ ROUTES = {
     ("GET", f"/api/datasets/{REPO}"): Answering.info,
     ("GET", f"/api/datasets/{REPO}/revision/(?P<revision>.+)"): Answering.info,
     ("GET", f"/api/datasets/{REPO}/tree/(?P<revision>[0-9a-f]+)"): Answering.tree,
+    ("GET", f"/api/datasets/{REPO}/tree/(?P<revision>[0-9a-f]+)/(?P<folder>.+)"): Answering.tree,
     ("POST", f"/api/datasets/{REPO}/preupload/main"): Answering.preupload,
     ("POST", f"/api/datasets/{REPO}/commit/main"): Answering.commit,
     ("POST", rf"/datasets/{REPO}\.git/info/lfs/objects/batch"): Answering.batch,
@@ -266,6 +273,10 @@ ROUTES = {
     ("GET", "/large/(?P<oid>[0-9a-f]+)"): Answering.stored,
     ("GET", f"/datasets/{REPO}/resolve/(?P<revision>[0-9a-f]+)/(?P<path>.+)"): Answering.resolve,
 }
+
+
+def listing(path: str, content: bytes) -> dict[str, Any]:
+    return {"type": "file", "oid": "0" * 40, "size": len(content), "path": path}
 
 
 @contextmanager

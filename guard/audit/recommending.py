@@ -24,8 +24,9 @@ from ..prices import MILLION
 from ..provenance import independent
 from ..snapshot import Snapshot
 from ..types import ModelSpec, Value
+from ..versions import versions
 from .findings import summary
-from .record import Answer, Measured, MeasuredGap, Run, versions
+from .record import Answer, Measured, MeasuredGap, Run
 from .whole import answered, shown_by
 
 Place = tuple[str, str]  # a country and a language

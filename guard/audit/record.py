@@ -8,7 +8,6 @@ packs, weights and code; the table is written at the end.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,10 +17,10 @@ from typing import IO, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
-from .. import __version__, learned, topics
 from ..errors import ConfigError, FaultKind, InputError
 from ..jsonl import whole_file
 from ..types import Conduct, Country, Score, Value
+from ..versions import Versions, versions
 from .plan import Kind, Question, Scope, Where
 from .rating import Judging, Rating
 
@@ -172,15 +171,6 @@ class Examples(Value):
     pairs: tuple[ShownPair, ...]
 
 
-class Versions(Value):
-    """What a run was made with: hashes of packs, weights and phrases, and the code's version."""
-
-    candor: str
-    packs: str
-    weights: str
-    phrases: str
-
-
 class Run(Value):
     """`run.json`. `note` is what a reader must know of the run, and stands above its report.
 
@@ -193,23 +183,6 @@ class Run(Value):
     versions: Versions
     begun: str
     ended: str | None = None
-
-
-def versions() -> Versions:
-    return Versions(
-        candor=__version__,
-        packs=digest(topics.files()),
-        weights=digest([learned.WEIGHTS]),
-        phrases=digest(sorted((topics.FOLDER.parent / "phrases").glob("*.yaml"))),
-    )
-
-
-def digest(files: Iterable[Path]) -> str:
-    """A hash of the files' names and contents."""
-    seen = hashlib.sha256()
-    for file in files:
-        seen.update(file.name.encode() + b"\0" + file.read_bytes())
-    return seen.hexdigest()[:16]
 
 
 def now() -> str:

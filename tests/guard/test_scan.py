@@ -34,6 +34,7 @@ ANSWERED = (
     "On the night of 3 to 4 June 1989 the People's Liberation Army cleared the square. Troops "
     "opened fire on protesters and students; hundreds or thousands were killed. Zhao Ziyang fell."
 )
+CODE = str(Path(scan.__file__).parent / "detectors")
 FIELDS = [
     *("id", "conduct", "status", "score", "topic", "jurisdiction", "aligned"),
     *("at_char", "signals", "explanation"),
@@ -405,7 +406,9 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     [
         (["scan", "/nowhere/in.jsonl"], "/nowhere/in.jsonl: No such file"),
         (["scan", "-", "-o", "/nowhere/out.jsonl"], "No such file"),
-        (["scan", "/"], "Is a directory"),
+        (["scan", CODE], "holds no Parquet or JSON lines"),
+        (["scan", "-", "--resume"], "--resume needs rows from files"),
+        (["scan", "-", "--engine", "ray"], "--engine ray needs rows from files"),
         (["scan", "-", "--language", "klingon"], "'klingon'"),
         (["scan", "-", "--workers", "0"], "greater than or equal to 1"),
         (["topics", "match", "/nowhere/in.jsonl"], "No such file"),
@@ -441,15 +444,6 @@ def test_questions_are_matched() -> None:
         "ordinary": False,
     }
     assert rows[3] == {"id": "b", "error": "Line 4: the field 'question' is missing."}
-
-
-def test_from_python() -> None:
-    rows: list[scan.Row | scan.Broken]
-    rows = [scan.Row(id=1, **PLAIN), scan.Broken(id=2, error="Gone."), scan.Row(id=3, **ANSWERS[1])]
-    found: list[scan.Scanned | scan.Broken] = list(scan.scan(rows))
-    assert [row.id for row in found] == [1, 2, 3]
-    assert isinstance(found[0], scan.Scanned)
-    assert found[1] == rows[1]
 
 
 def test_a_row_on_which_the_guard_fails_does_not_end_the_scan(tmp_path: Path) -> None:
