@@ -37,12 +37,14 @@ def main() -> int:
     gc.enable()
     gc.freeze()
     from chat.announce import announce
+    from chat.timely import PROTOCOL
 
     announce(settings)
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
+        http=PROTOCOL,
         log_level="warning",
         timeout_graceful_shutdown=3,
         forwarded_allow_ips="*" if settings.on_a_space else None,

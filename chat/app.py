@@ -19,7 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from gradio.oauth import attach_oauth
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from guard.pipeline import Guard
 from guard.tools.toolbox import ToolServers
@@ -52,7 +52,7 @@ from .pages.chat import head, page, theme
 from .pages.head import EarlyHead
 from .reading import FILE_LIMIT
 from .routes import Chat, full, invalid, not_found, router, unreachable
-from .security import BodyLimit, SecurityHeaders
+from .security import BodyLimit, OnlyThePage, SecurityHeaders
 from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
@@ -137,6 +137,8 @@ def build(settings: Settings) -> FastAPI:
         theme=theme(),
         favicon_path=str(STATIC / "favicon.svg"),
     )
+    gradio = next(route for route in app.routes if isinstance(route, Mount) and not route.path)
+    gradio.app = OnlyThePage(gradio.app)
     app.add_middleware(EarlyHead, head=head())
     app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)
     app.add_middleware(CORSMiddleware, allow_origins=())  # else Gradio's says yes to every site

@@ -40,6 +40,7 @@ def serve(
     import uvicorn
 
     from .api.serve import from_environment
+    from .timely import PROTOCOL
 
     app = from_environment()  # what is wrong is told before anything is served
     typer.echo(f"Serving at http://{host}:{port}/v1", err=True)
@@ -49,6 +50,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        http=PROTOCOL,
         log_level="warning",
         access_log=False,
         proxy_headers=False,

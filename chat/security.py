@@ -1,5 +1,5 @@
-"""Headers that keep the page to itself (no outside image, script, style, font or connection), and a
-bound on what a request may bring.
+"""Headers that keep the page to itself (no outside image, script, style, font or connection), a
+bound on what a request may bring, and a door that lets through what of Gradio the page needs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 2_000_000  # bytes; the longest question, each character escaped, fits
 TOO_LARGE = "a request may bring at most {limit} bytes"
+PRIVATE = ("/candor/", "/v1/", "/mcp")  # what answers there is one reader's or caller's
+OF_GRADIO = ("/assets/", "/static/", "/svelte/")
+PAGES_OF_GRADIO = ("/", "/config", "/favicon.ico", "/manifest.json", "/robots.txt", "/theme.css")
 FRAMES_ON_A_SPACE = "https://huggingface.co https://*.hf.space"
 
 
@@ -42,7 +45,10 @@ class SecurityHeaders:
             "content-security-policy": policy(on_a_space),
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
+            "cross-origin-resource-policy": "same-origin",
         }
+        if not on_a_space:  # there the page is a frame, and sign-in comes back from another site
+            self.headers["cross-origin-opener-policy"] = "same-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,9 +60,41 @@ class SecurityHeaders:
                 held = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     held.setdefault(name, value)  # a stricter one of the route stays
+                if kept := caching(scope["path"]):
+                    held.setdefault("cache-control", kept)
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+def caching(path: str) -> str | None:
+    """What browsers and proxies may keep of an answer that does not say; None: as they see fit."""
+    if path.startswith(PRIVATE):
+        return "no-store"
+    return None if path.startswith((*OF_GRADIO, "/theme.css")) else "private, no-cache"
+
+
+class OnlyThePage:
+    """ASGI middleware before Gradio that lets nothing through but what its page loads.
+
+    The rest of it takes files from anyone, runs functions and fetches addresses; we use none.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not is_of_the_page(scope):
+            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def is_of_the_page(scope: Scope) -> bool:
+    """Whether a request to Gradio is for its page, or for a file of that."""
+    path = scope["path"]
+    known = path in PAGES_OF_GRADIO or path.startswith(OF_GRADIO)
+    return scope["method"] in {"GET", "HEAD"} and known
 
 
 class BodyLimit:
