@@ -287,7 +287,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     ),
     "markdown": (
         b"\x80# a\n\n|a|b|\n|:-|-:|\n|<b>|`c`|\n\n[a](javascript:x) ![b](//c) $x^2$ \\(y\\)",
-        b"\xff- [a][b]\n  1. ~~x~~\n\n[b]: https://a.example 't'\n\n```py\ndef f(): 1\n```\n> *a **",
+        b"\xff- [a][b]\n  1. ~~x~~\n\n[b]: https://a.example 't'\n\n```py\ndef f(): 1\n```\n> *a",
     ),
     "topics": (
         b"What happened at T1ananm3n Square in 1989?\x1fI cannot discuss this topic.",
