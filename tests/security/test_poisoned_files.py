@@ -201,9 +201,8 @@ def strange_hub() -> Iterator[str]:
             return JSONResponse({"error": "Repository not found"}, 404)
         data = [*CARDS.values()][int(id_.rpartition("-")[2])]
         tags = [f"license:{SCRIPT}", "base_model:finetune:../../etc/passwd"]
-        return JSONResponse(
-            {"_id": "1", "id": id_, "author": SCRIPT, "tags": tags, "cardData": data}
-        )
+        told = {"_id": "1", "id": id_, "author": SCRIPT, "tags": tags}
+        return JSONResponse(told | {"cardData": data})
 
     async def listed(_: Request) -> JSONResponse:
         return JSONResponse({"data": []})
@@ -224,7 +223,7 @@ def test_a_poisoned_card_becomes_plain_words_or_is_left_out(strange_hub: str, nu
     dumped = model.model_dump_json()
     assert len(dumped) < 30_000
     assert not set(dumped) & set("\x1b\u202e\n")
-    assert model.licence_link is None or model.licence_link.startswith("https://")
+    assert (model.licence_link or "https://").startswith(("http://", "https://"))  # a link to click
     assert all(".." not in parent.id and ":" not in parent.id for parent in model.parents)
     assert all("\n" not in said and "\x1b" not in said for said in told.snapshot.warnings)
     assert Snapshot.model_validate_json(told.snapshot.model_dump_json()) == told.snapshot
