@@ -93,6 +93,13 @@ def test_a_wait_that_is_none_is_no_wait(waits: str) -> None:
     assert of_status(429, waits).kind == "rate_limited"
 
 
+@pytest.mark.parametrize("choice", [b'"delta":"0"', b'"message":"x"', b'"delta":[1]'])
+@pytest.mark.parametrize("how", [b"\x00", b"\x08"], ids=["streamed", "whole"])
+def test_a_second_choice_that_is_no_message_is_the_hosts_fault(how: bytes, choice: bytes) -> None:
+    told = b'{"choices":[{"index":5,%b,"finish_reason":"stop"}]}' % choice
+    TARGETS["stream"](how + b"\n" + (b"data: %b\n\n" % told if how == b"\x00" else told))
+
+
 @pytest.mark.parametrize("waits", [b"9" * 400, b"\xb2", b"1e999"])
 @pytest.mark.parametrize("how", [b"\x06", b"\x0e"], ids=["streamed", "whole"])
 def test_the_api_answers_whatever_wait_a_host_asks_for(how: bytes, waits: bytes) -> None:
