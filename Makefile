@@ -26,6 +26,7 @@ check: .venv/.test
 lock:
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements.in -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-audit.in -o requirements-audit.txt
+	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-otel.in -o requirements-otel.txt
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-fuzz.in -o requirements-fuzz.txt
 

@@ -22,13 +22,18 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader: whose conversations are shown, in which language and zone, and whose token pays."""
+    """A reader: whose conversations are shown, in which language and zone, and whose token pays.
+
+    `name` is what they call themselves. `accounts` are the names that who signed them in vouches
+    for, each behind its issuer: `hf:ada`.
+    """
 
     owner: str
     language: str
     token: str | None = None
     name: str | None = None
     zone: tzinfo = UTC
+    accounts: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Reader(language={self.language!r})"
@@ -48,12 +53,24 @@ async def reader(request: Request, response: Response) -> Reader:
             token=oauth.get("access_token"),
             name=user.get("preferred_username") or user.get("name"),
             zone=zone,
+            accounts=account("hf", user.get("preferred_username")),
         )
     cookie = request.cookies.get(COOKIE, "")
     if not TOKEN.fullmatch(cookie):
         cookie = secrets.token_hex(16)
         give_cookie(request, response, COOKIE, cookie)
     return Reader(owner=f"cookie:{cookie}", language=language, zone=zone)
+
+
+def is_admin(who: Reader, request: Request) -> bool:
+    """Whether `CANDOR_ADMINS` lists the reader; who has not signed in is nobody there."""
+    admins: frozenset[str] = request.app.state.settings.admin_accounts
+    return not admins.isdisjoint(who.accounts)
+
+
+def account(issuer: str, name: str | None) -> frozenset[str]:
+    """A name that an issuer vouches for, as `CANDOR_ADMINS` has it; none where it gives none."""
+    return frozenset({f"{issuer}:{name}".casefold()} if name else ())
 
 
 def zone_of(name: str) -> tzinfo:

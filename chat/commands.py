@@ -6,8 +6,12 @@ What a command needs is imported when it runs, so that `--help` is quick.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -15,6 +19,7 @@ import typer
 if TYPE_CHECKING:
     from .keys import Keys
 
+log = logging.getLogger("candor")
 T = TypeVar("T")
 keys_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 FACTORY = "chat.api.serve:from_environment"
@@ -42,20 +47,29 @@ def serve(
     from .api.serve import from_environment
     from .timely import PROTOCOL
 
-    app = from_environment()  # what is wrong is told before anything is served
-    typer.echo(f"Serving at http://{host}:{port}/v1", err=True)
-    uvicorn.run(
-        FACTORY if workers > 1 else app,
-        factory=workers > 1,
-        host=host,
-        port=port,
-        workers=workers,
-        http=PROTOCOL,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=3,
-    )
+    with summed_up() if workers > 1 else nullcontext():
+        app = from_environment()  # what is wrong is told before anything is served
+        log.info("Serving at http://%s:%d/v1", host, port)
+        uvicorn.run(
+            FACTORY if workers > 1 else app,
+            factory=workers > 1,
+            host=host,
+            port=port,
+            workers=workers,
+            http=PROTOCOL,
+            log_config=None,  # its lines are ours
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=3,
+        )
+
+
+@contextmanager
+def summed_up() -> Iterator[None]:
+    """A folder in which all processes count, so that each of them can tell the sums."""
+    with TemporaryDirectory(prefix="candor-metrics") as folder:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        yield
 
 
 @keys_app.callback()

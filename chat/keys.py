@@ -12,7 +12,7 @@ from guard.errors import ConfigError
 
 from .api.access import Find, Key, digest, new_key
 from .api.errors import ApiError
-from .store import UNREACHABLE, ApiKey, NotFound, Store, now
+from .store import UNREACHABLE, ApiKey, NotFound, Store, fault_of, now
 
 log = logging.getLogger(__name__)
 HINT = 12  # characters of a key that its list shows, to know it again
@@ -60,7 +60,7 @@ class Keys:
         try:
             row = await self.store.read(lambda session: session.scalar(query))
         except UNREACHABLE as error:
-            log.error("the keys cannot be read: %s", getattr(error, "orig", error))  # noqa: TRY400
+            log.error("the keys cannot be read: %s", fault_of(error))  # noqa: TRY400
             raise ApiError(503, "keys cannot be looked up now; try again in a moment") from error
         return Key(row.id, row.per_minute, row.per_day) if row else None
 

@@ -32,7 +32,8 @@ from guard.events import (
     Waiting,
 )
 
-from .store import UNREACHABLE, Reply, State, Store, new_id, now
+from .store import UNREACHABLE, Reply, State, Store, fault_of, new_id, now
+from .telemetry.logs import hashed
 from .tools import noted
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,8 @@ class Live:
         except asyncio.CancelledError:
             await self._end(self._stopped_as or "interrupted")
         except Exception:
-            log.exception("a reply in conversation %s broke", self.conversation_id)
+            told = {"conversation": hashed(self.conversation_id)}
+            log.exception("a reply broke", extra={"fields": told})
             await self._end("failed", fault={"kind": "malformed", "message": "internal error"})
         finally:
             await self._end("interrupted")
@@ -226,6 +228,7 @@ class Live:
                     state="stopped" if stopped else "done",
                     finish_reason=event.finish_reason,
                     served=event.served.model_dump(),
+                    **timed(reply, event),
                     **row.before.and_then(Took(event.seconds, event.tokens, event.dollars)),
                 )
             case Failed():
@@ -350,6 +353,16 @@ class Drafts:
             await asyncio.wait([self._task])
 
 
+def timed(reply: Reply, done: Done) -> dict[str, float | None]:
+    """When a reply began to come, and the guard's own time; of one that went on, of all of it.
+
+    The latter is None where nothing was checked.
+    """
+    first = done.first_seconds if reply.first_seconds is None else reply.first_seconds
+    checked = (reply.guard_seconds or 0) + done.guard_seconds
+    return {"first_seconds": first, "guard_seconds": checked or None}
+
+
 async def to_the_end(work: Coroutine[Any, Any, Any]) -> None:
     """Await `work`; who is cancelled meanwhile is so only after it has ended."""
     task = asyncio.create_task(work)
@@ -365,7 +378,7 @@ async def written(work: Coroutine[Any, Any, None]) -> bool:
     try:
         await work
     except UNREACHABLE as error:
-        log.error("a reply was not stored: %s", getattr(error, "orig", error))  # noqa: TRY400
+        log.error("a reply was not stored: %s", fault_of(error))  # noqa: TRY400
         return False
     return True
 

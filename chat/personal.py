@@ -75,7 +75,10 @@ async def stored(store: Store, owner: str) -> Stored:
         questions, asked_length = (await session.execute(turns)).one()
         answers, said_length = (await session.execute(replies)).one()
         preferences = await session.get(Preferences, owner) or Preferences()
-        chosen = (preferences.mode, preferences.language, preferences.theme, preferences.model)
+        chosen = (
+            *(preferences.mode, preferences.language, preferences.theme, preferences.model),
+            preferences.share_rated,
+        )
         return Stored(
             conversations=number,
             messages=questions + answers,

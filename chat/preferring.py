@@ -31,13 +31,15 @@ class Prefer(Body):
 
     `mode` is what the guard does in new conversations; `language` is of the page, None for the
     browser's; `theme` is `system` where it follows the system; `model` answers in new
-    conversations, None for the operator's default.
+    conversations, None for the operator's default; `share_rated` lets their rated replies go to the
+    operator's data set.
     """
 
     mode: Mode | None = None
     language: Annotated[str, AfterValidator(of_the_page)] | None = None
     theme: Literal["light", "dark", "system"] = "system"
     model: str | None = None
+    share_rated: bool = False
 
     @field_validator("mode")
     @classmethod

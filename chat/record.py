@@ -445,7 +445,8 @@ def file_row(record: FileRecord, owner: str, conversation_id: str) -> Attachment
 def reply_row(record: ReplyRecord, turn_id: str) -> Reply:
     fields = record.model_dump(mode="json", exclude={"created", "fault"})
     fault = {**record.fault.model_dump(), "message": ""} if record.fault else None
-    return Reply(id=new_id(), turn_id=turn_id, created_at=record.created, fault=fault, **fields)
+    told = {"created_at": record.created, "fault": fault, "copied": True}
+    return Reply(id=new_id(), turn_id=turn_id, **told, **fields)
 
 
 # --- what is taken in -----------------------------------------------------------------------------

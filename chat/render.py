@@ -196,15 +196,20 @@ def marks_of(each: Reply, verdict: Verdict | None, start: int) -> list[Span]:
     """The spans that a withheld verdict rests on, counted from the start of the answer, joined."""
     if verdict is None or verdict.status != "withheld" or each.not_withheld:
         return []
+    return joined(verdict, start)
+
+
+def joined(verdict: Verdict, start: int) -> list[Span]:
+    """All spans of a verdict, counted from `start`, those that meet as one."""
     spans = sorted(Span(*span) for signal in verdict.signals for span in signal.spans)
-    joined: list[Span] = []
+    found: list[Span] = []
     for span in spans:
         begin, end = span.start - start, span.end - start
-        if joined and begin <= joined[-1].end:
-            joined[-1] = Span(joined[-1].start, max(joined[-1].end, end))
+        if found and begin <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, end))
         elif begin >= 0:
-            joined.append(Span(begin, end))
-    return joined
+            found.append(Span(begin, end))
+    return found
 
 
 def join(each: Reply, view: View, first: bool) -> str:

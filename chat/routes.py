@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from copy import copy
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from guard.catalogue import Catalogue
 from guard.errors import ProviderError, UnknownModel
 from guard.explain import apart, direction, fault
+from guard.observing import Observer
 from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.connect import on_offer
@@ -29,8 +31,9 @@ from guard.types import Mode, ModelSpec, Verdict
 from guard.verdict import retold
 
 from . import render, shaping, sidebar, texts, tools
-from .auth import Reader, page_language, reader, speaking
+from .auth import Reader, is_admin, page_language, reader, speaking
 from .examples import examples
+from .feedback import Feedback
 from .in_place import InPlace, in_place, replied
 from .live import Live, LiveReplies
 from .memory import MemoryStore
@@ -40,15 +43,22 @@ from .store import (
     Conversation,
     NotFound,
     Preferences,
+    Reply,
     Store,
     Turn,
+    fault_of,
     now,
     on_one_line,
     storable,
 )
 from .stream import Watcher, watch
+from .switches import Switchboard, Switches, banner_now
+from .telemetry.metrics import Metrics
 from .titles import Titles
 from .view import View, language_of
+
+if TYPE_CHECKING:
+    from guard.attempt import Speaking
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +90,16 @@ class Chat:
         tool_servers: ToolServers,
         *,
         can_sign_in: bool = False,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.store, self.can_sign_in = store, can_sign_in
         self.readers = store  # what they have set, for temporary conversations too
         self.tools = tool_servers
         self.live = LiveReplies(store)
         self.titles = Titles(store)
-        self.visitors = Guard(on_offer(models, connection), connection)
-        self.signed_in = Guard(models, connection)
+        self.visitors = Guard(on_offer(models, connection), connection, observers=observers)
+        self.signed_in = Guard(models, connection, observers=observers)
+        self._listed = [(guard, guard.models) for guard in (self.visitors, self.signed_in)]
         self.importing = asyncio.Lock()  # a file that is read takes much memory: one at a time
         self.reading = asyncio.Semaphore(2)  # so do a PDF and a picture
         self._opening = asyncio.Lock()
@@ -124,8 +136,38 @@ class Chat:
             await self._aside.live.stop_these(gone)
             await self._memory.drop(gone)
 
+    def switch(self, switches: Switches) -> None:
+        """Offer what admins leave on; what runs goes on."""
+        for guard, listed in self._listed:
+            guard.models = listed.without(switches.models_off, switches.default)
+
+    def listed(self, model: str) -> ModelSpec | None:
+        """The model of that id, also where it is switched off."""
+        return next((m.by_id[model] for _, m in self._listed if model in m.by_id), None)
+
+    @property
+    def all_models(self) -> list[ModelSpec]:
+        """Those that `models.yaml` lists, and the demo's, switched off or not."""
+        return [*{spec.id: spec for _, models in self._listed for spec in models.models}.values()]
+
+    @property
+    def defaults(self) -> frozenset[str]:
+        """The models that answer unless another is picked: visitors and who signed in."""
+        return frozenset(guard.models.default for guard, _ in self._listed)
+
+    @property
+    def running(self) -> int:
+        """Replies that stream in this process, those of temporary conversations too."""
+        return len(self.live) + (len(self._aside.live) if self._aside else 0)
+
     def guard(self, who: Reader) -> Guard:
         return self.signed_in if who.token else self.visitors
+
+    def speaking(self, who: Reader) -> Speaking:
+        """What serves models to a reader; it is imported with the first question."""
+        from guard.providers.streamed import streamed
+
+        return partial(streamed, connection=self.guard(who).connection, token=who.token)
 
     def view(self, who: Reader) -> View:
         guard = self.guard(who)
@@ -204,6 +246,7 @@ async def state(
     who: Greeted,
     chat: Shared,
     preferences: Preferred,
+    request: Request,
     *,
     c: str | None = None,
     model: str = "",
@@ -249,6 +292,9 @@ async def state(
         "running": bool(conversation and here.live.get(conversation.id)),
         "notice": missing or unknown,
         "say": view.say.model_dump(),
+        "banner": announced(request.app.state.switchboard, view),
+        "admin": is_admin(who, request),
+        "shares_rated": bool(preferences.share_rated),
         "demo": view.connection.kind == "demo" and not view.signed_in,
         "reader": who.name,
         "can_sign_in": chat.can_sign_in,
@@ -274,11 +320,12 @@ async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
 async def telling(chat: Chat, who: Reader, live: Live, turn: Turn) -> AsyncIterator[bytes]:
     """The events of a running turn and of its end, as they go over the wire."""
     watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
-    async for message in watch(live, watcher):
-        yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
+    async for messages in watch(live, watcher):
+        told = [event("update", {"turn": turn.id, **message}) for message in messages or ()]
+        yield b"".join(told) or STILL_HERE
     # of what could not be stored, what the page shows is all there is
-    async for told in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
-        yield told
+    async for last in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
+        yield last
 
 
 async def ending(chat: Chat, who: Reader, id_: str, ended: str | None) -> AsyncIterator[bytes]:
@@ -333,14 +380,27 @@ async def reply(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, st
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/rate")
-async def rate(id_: str, reply_id: str, body: Rate, who: Who, chat: Shared) -> dict[str, Any]:
+async def rate(
+    id_: str, reply_id: str, body: Rate, *, who: Who, chat: Shared, request: Request
+) -> dict[str, Any]:
     """Keep what the reader thinks of a reply, and of the guard's verdict on it."""
     values = body.model_dump(exclude_unset=True)
     if values.get("not_withheld", True) is None:
         raise HTTPException(422, "not_withheld is either true or false")
-    await chat.store.rate(who.owner, id_, reply_id, **values)
+    was = await chat.store.rate(who.owner, id_, reply_id, **values)
+    feedback: Feedback | None = request.app.state.feedback
+    if feedback and values and not chat.store.temporary:
+        await feedback.note(chat.store, who.owner, reply_id)
     place = await replied(chat.store, who.owner, id_, reply_id)
+    if (marked := values.get("not_withheld", was)) != was:
+        count_dispute(request.app.state.telemetry.metrics, place.reply(reply_id), marked=marked)
     return {"html": await whole_turn(place, chat.view(who))}
+
+
+def count_dispute(metrics: Metrics, reply: Reply, *, marked: bool) -> None:
+    """Count what a reader thinks of a verdict that was given here."""
+    if reply.source is None and reply.verdict:
+        metrics.dispute(reply.model["id"], reply.verdict.get("topic"), marked=marked)
 
 
 @changing.post("/conversations/{id_}/replies/{reply_id}/control")
@@ -439,6 +499,14 @@ def control_is_off(view: View) -> bool:
     return view.models.guard.control == "off"
 
 
+def announced(switchboard: Switchboard, view: View) -> dict[str, str] | None:
+    """What the operator tells all readers now: plain text, which the page shows as ours."""
+    banner = banner_now(switchboard.now)
+    if banner is None:
+        return None
+    return {"id": banner.id, "kind": banner.kind, "text": banner.told(view.language)}
+
+
 async def first_page(chat: Chat, who: Reader, view: View) -> str:
     found = await chat.store.conversations(who.owner, most=sidebar.PAGE + 1)
     return sidebar.listed(found, view, first=True)
@@ -489,7 +557,7 @@ async def invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def unreachable(_: Request, error: Exception) -> JSONResponse:
     """The database refuses or is gone: say so, and what that means."""
-    log.error("the database failed: %s", getattr(error, "orig", error))
+    log.error("the database failed: %s", fault_of(error))
     return JSONResponse({"detail": "the database cannot be written or read now"}, status_code=503)
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 2_000_000  # bytes; the longest question, each character escaped, fits
 TOO_LARGE = "a request may bring at most {limit} bytes"
-PRIVATE = ("/candor/", "/v1/", "/mcp")  # what answers there is one reader's or caller's
+PRIVATE = ("/candor/", "/admin", "/v1/", "/mcp")  # what answers there is one reader's or caller's
 OF_GRADIO = ("/assets/", "/static/", "/svelte/")
 PAGES_OF_GRADIO = ("/", "/config", "/favicon.ico", "/manifest.json", "/robots.txt", "/theme.css")
 FRAMES_ON_A_SPACE = "https://huggingface.co https://*.hf.space"

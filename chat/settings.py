@@ -12,6 +12,8 @@ from guard.catalogue import Catalogue
 from guard.errors import ConfigError
 from guard.providers import Connection
 
+from .telemetry.settings import TelemetrySettings
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -31,8 +33,16 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(default=None, alias="HF_TOKEN")
     api_keys: SecretStr = Field(default=SecretStr(""), alias="CANDOR_API_KEYS")
     default_model: str | None = Field(default=None, alias="CANDOR_DEFAULT_MODEL")
+    admins: str = Field(default="", alias="CANDOR_ADMINS")
+    feedback_dataset: str | None = Field(
+        default=None, alias="CANDOR_FEEDBACK_DATASET", pattern=r"^[\w-][\w.-]*/[\w-][\w.-]*$"
+    )
+    hub: str | None = Field(default=None, alias="HF_ENDPOINT", pattern=r"^https?://\S+$")
     title_model: str | None = Field(default=None, alias="CANDOR_TITLE_MODEL")
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
+    database_connections: int = Field(
+        default=10, alias="CANDOR_DATABASE_CONNECTIONS", ge=1, le=1000
+    )
     redis_url: SecretStr | None = Field(default=None, alias="CANDOR_REDIS_URL")
     data: Path = Field(default=ROOT / "data", alias="CANDOR_DATA")
     models: Path = Field(default=catalogue_file.FILE, alias="CANDOR_MODELS")
@@ -40,6 +50,7 @@ class Settings(BaseSettings):
     timeout: float = Field(default=60.0, alias="CANDOR_TIMEOUT", gt=0, le=3600)
     space_id: str | None = Field(default=None, alias="SPACE_ID")
     oauth_client_id: str | None = Field(default=None, alias="OAUTH_CLIENT_ID")
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings.from_environment)
 
     @property
     def on_a_space(self) -> bool:
@@ -49,6 +60,12 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy address of the store: SQLite in `CANDOR_DATA` unless another is given."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data / 'candor.sqlite3'}"
+
+    @property
+    def admin_accounts(self) -> frozenset[str]:
+        """`CANDOR_ADMINS`: `hf:ada` or `oidc:ada@example.org`; a bare name is Hugging Face's."""
+        names = (name.strip().casefold() for name in self.admins.split(","))
+        return frozenset(name if ":" in name else f"hf:{name}" for name in names if name)
 
     def catalogue(self) -> Catalogue:
         """`models.yaml` with the deployment's default and its model for titles.

@@ -42,8 +42,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine import Connection as SyncConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
@@ -64,11 +63,11 @@ from guard.errors import ConfigError
 from guard.plain import plain
 from guard.text import split_thinking
 
+from .migrating import migrate_postgresql, migrate_sqlite, migration_due
 from .sqlite_threads import SqliteThreads
 from .trips import OneTripDriver
 from .words import WordList, words
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 UNREACHABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that refuses or is gone
 TITLE_LENGTH = 60
 TOKEN_BYTES = 24  # of a shared address: 192 bits that nobody guesses
@@ -76,7 +75,8 @@ MOST_SHARES = 50  # of one conversation
 MOST_UNSENT = 40  # files of one reader that wait for their question; the oldest go first
 LONG = 4_000  # characters; work on more is done in a thread, so that nobody else waits for it
 AT_ONCE = 100  # rows that are written together
-CONNECTIONS = 15  # to SQLite, at most
+CONNECTIONS = 10  # of a replica to PostgreSQL, at most
+SQLITE_CONNECTIONS = 15
 BUSY = 15  # seconds to wait for another writer
 LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connection, then ends
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
@@ -101,6 +101,15 @@ def now() -> datetime:
 
 def new_id() -> str:
     return uuid.uuid4().hex
+
+
+def fault_of(error: BaseException) -> str:
+    """A database's error for the log. Its message is left out where it can hold what was to be
+    written: that of a value which the database refuses does."""
+    cause = getattr(error, "orig", None) or error
+    name = type(cause).__name__
+    telling = isinstance(error, OperationalError | PoolTimeout | OSError)
+    return f"{name}: {cause}" if telling else name
 
 
 class Standing(Protocol):
@@ -293,7 +302,9 @@ class Reply(Base):
     None where a model gave it here: then alone its verdict is this app's. No route takes it away.
     `omitted` is what of the conversation's files the model was not told. `options` are what the
     reader had set for it; `prompted` says that a system prompt was among it, also where its words
-    are not known (in a copy of a shared conversation).
+    are not known (in a copy of a shared conversation). `first_seconds` passed before its first
+    word, `guard_seconds` the guard took. `copied`: the reply was given in another conversation, or
+    elsewhere, and counts there.
     """
 
     __tablename__ = "reply"
@@ -325,7 +336,10 @@ class Reply(Base):
     omitted: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     prompted: Mapped[bool] = mapped_column(default=False, server_default=false())
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    first_seconds: Mapped[float | None] = mapped_column(Float, default=None)
+    guard_seconds: Mapped[float | None] = mapped_column(Float, default=None)
+    copied: Mapped[bool] = mapped_column(default=False, server_default=false())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
     kept = True  # False while what is shown could not be stored
@@ -405,7 +419,7 @@ class Preferences(Base):
 
     `mode` is what the guard does in new conversations; `language` is of the page, None for the
     browser's; `theme` is None until one is chosen; `model` answers in new conversations, None for
-    the operator's default.
+    the operator's default. `share_rated`: what they rate may go to the operator's data set.
     """
 
     __tablename__ = "preferences"
@@ -415,6 +429,7 @@ class Preferences(Base):
     language: Mapped[str | None] = mapped_column(default=None)
     theme: Mapped[str | None] = mapped_column(default=None)
     model: Mapped[str | None] = mapped_column(default=None)
+    share_rated: Mapped[bool | None] = mapped_column(default=None)
 
 
 class ModelOptions(Base):
@@ -464,6 +479,47 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
 
 
+class Dispute(Base):
+    """A reader has sent a reply to the operator, as one that does not withhold.
+
+    `decision` is what an admin holds of it, `guard right`, `guard wrong` or `unclear`, None while
+    nobody has looked. The words are those of the reply and its question, and go with them.
+    """
+
+    __tablename__ = "dispute"
+
+    reply_id: Mapped[str] = mapped_column(
+        ForeignKey("reply.id", ondelete="CASCADE"), primary_key=True
+    )
+    decision: Mapped[str | None] = mapped_column(default=None)
+    note: Mapped[str] = mapped_column(Text, default="")
+    decided_by: Mapped[str | None] = mapped_column(default=None)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
+    sent_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+
+
+class Setting(Base):
+    """What an admin has set for all processes; `switches.py` knows the keys and their values."""
+
+    __tablename__ = "setting"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[Any] = mapped_column(JSON)
+
+
+class AdminAction(Base):
+    """What an admin has done, and when. `subject` names what it was done to."""
+
+    __tablename__ = "admin_action"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    admin: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str] = mapped_column(default="")
+    details: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+
+
 class NotFound(LookupError):
     """There is no such row, or it is somebody else's."""
 
@@ -477,6 +533,7 @@ class Store:
 
     Args:
         url: a SQLAlchemy address of an async driver.
+        connections: that it holds to PostgreSQL at most.
 
     Raises:
         ConfigError: there is no such driver, or the address cannot be read.
@@ -484,18 +541,22 @@ class Store:
 
     temporary: ClassVar[bool] = False  # what it holds is neither listed nor leaves it
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
         try:
             self.url = make_url(url)
             self._threads: SqliteThreads | None = None
-            self.engine = self._engine()
+            self._faults: tuple[type[Exception], ...] = ()  # of the driver, besides SQLAlchemy's
+            self.engine = self._engine(connections)
         except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
             raise ConfigError(f"the database cannot be used: {error}. {ADVICE}") from error
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
-    def _engine(self) -> AsyncEngine:
+    def _engine(self, connections: int) -> AsyncEngine:
         if not self.url.drivername.startswith("sqlite"):
-            return create_async_engine(self.url, pool_pre_ping=True)
+            from . import postgresql  # which a store in SQLite needs not wait for
+
+            self.url, self._faults = postgresql.address(self.url), postgresql.FAULTS
+            return postgresql.serving_engine(self.url, connections)
         if self.url.database in {None, "", ":memory:"}:
             self.url = make_url(in_memory())
         file = self.url.database or ""
@@ -522,27 +583,39 @@ class Store:
         Raises:
             ConfigError: the database cannot be reached, read or written, or is a newer Candor's.
         """
+        async with self.usable():
+            await self.migrate()
+            await self.write(interrupt)
+        return self
+
+    @asynccontextmanager
+    async def usable(self) -> AsyncIterator[None]:
+        """Close the store where the database turns out not to be of use.
+
+        Raises:
+            ConfigError: in place of what the database raises.
+        """
+        faults: tuple[type[Exception], ...] = (*UNREACHABLE, *self._faults, SQLAlchemyError)
         try:
-            await self._open()
-        except (*UNREACHABLE, SQLAlchemyError) as error:
+            yield
+        except faults as error:
             await self.close()
             await asyncio.sleep(LAST_WORDS)
             shown = self.url.render_as_string(hide_password=True)
             cause = getattr(error, "orig", error)
             raise ConfigError(f"the database {shown} cannot be used: {cause}. {ADVICE}") from error
-        return self
 
-    async def _open(self) -> None:
-        if self.url.drivername.startswith("sqlite"):
+    async def migrate(self) -> None:
+        """Bring the tables up to date."""
+        on_sqlite = self._threads is not None
+        if on_sqlite:
             await self._write_ahead()
         async with self.engine.connect() as connection:
             due = await connection.run_sync(migration_due)
-        if due:
-            async with self.engine.begin() as connection:
-                if connection.dialect.name == "sqlite":  # else each step would commit by itself
-                    await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                await connection.run_sync(migrate)
-        await self.write(interrupt)
+        if due and on_sqlite:
+            await migrate_sqlite(self.engine)
+        elif due:
+            await migrate_postgresql(self.url)
 
     async def _write_ahead(self) -> None:
         """Let readers go on beside a writer. The file remembers; SQLite does not wait for this."""
@@ -564,9 +637,16 @@ class Store:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """A transaction: committed at the end, rolled back on an error."""
-        async with self._sessions() as session, session.begin():
-            yield session
+        """A transaction: committed at the end, rolled back on an error.
+
+        Raises:
+            ConnectionError: PostgreSQL let no connection in.
+        """
+        try:
+            async with self._sessions() as session, session.begin():
+                yield session
+        except self._faults as error:
+            raise ConnectionError(str(error)) from error
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """What a function of a session reads. Of SQLite it runs in a thread."""
@@ -574,6 +654,10 @@ class Store:
             return await self._threads.read(work)
         async with self.session() as session:
             return await session.run_sync(work)
+
+    async def ping(self) -> None:
+        """Ask the database something, to see whether it answers."""
+        await self.read(lambda session: session.execute(text("SELECT 1")).all())
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Do what a function of a session does, as one transaction. Of SQLite it runs in a thread.
@@ -1052,18 +1136,28 @@ class Store:
         rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
         await self.write(lambda session: session.execute(growing, rows))
 
-    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
-        """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
+    async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> bool:
+        """Keep a reader's `feedback` or `not_withheld` on one of their replies.
 
-        def work(session: Session) -> None:
+        With the latter they send it to the operator, until they take that back. Returns what it
+        was before.
+        """
+
+        def work(session: Session) -> bool:
             turns = select(Turn.id).join(Turn.conversation).where(*there(owner, conversation_id))
             which = Reply.id == reply_id, Reply.turn_id.in_(turns)
-            if session.scalar(select(Reply.id).where(*which)) is None:
+            was = session.scalar(select(Reply.not_withheld).where(*which))
+            if was is None:
                 raise NotFound(reply_id)
             if values:
                 session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            if "not_withheld" in values:
+                session.execute(delete(Dispute).where(Dispute.reply_id == reply_id))
+            if values.get("not_withheld"):
+                session.add(Dispute(reply_id=reply_id))
+            return was
 
-        await self.write(work)
+        return await self.write(work)
 
 
 def send(session: Session, owner: str, conversation_id: str, files: Sequence[str]) -> None:
@@ -1272,7 +1366,7 @@ def one_trip(url: URL) -> dict[str, Any]:
     """How an engine reaches SQLite with few trips to its threads, which it keeps."""
     if url.get_driver_name() != "aiosqlite":
         return {}
-    return {"module": OneTripDriver(), "pool_size": CONNECTIONS, "max_overflow": 0}
+    return {"module": OneTripDriver(), "pool_size": SQLITE_CONNECTIONS, "max_overflow": 0}
 
 
 def in_memory() -> str:
@@ -1288,39 +1382,6 @@ def execute_all(connection: Any, *pragmas: str) -> None:
     cursor.close()
 
 
-def newest_migration() -> str:
-    """The revision that this code's tables are at."""
-    return max(file.stem.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-def migration_due(connection: SyncConnection) -> bool:
-    """Whether the database is older than the code.
-
-    Raises:
-        ConfigError: it is newer.
-    """
-    if not inspect(connection).has_table("alembic_version"):
-        return True
-    found = connection.scalar(text("SELECT version_num FROM alembic_version")) or ""
-    if found > newest_migration():
-        raise ConfigError(
-            f"the database is at migration {found}, this Candor knows none after "
-            f"{newest_migration()}. Run the newer Candor, or give CANDOR_DATABASE_URL another one."
-        )
-    return bool(found < newest_migration())
-
-
-def migrate(connection: SyncConnection) -> None:
-    """Run the migrations that this database has not seen."""
-    from alembic import command  # slow, and seldom needed
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
 async def ready(url: str) -> None:
     """Open the store once and close it, before anything is served.
 
@@ -1328,4 +1389,16 @@ async def ready(url: str) -> None:
         ConfigError: the database cannot be used.
     """
     store = await Store(url).open()
+    await store.close()
+
+
+async def migrated(url: str) -> None:
+    """Bring the tables up to date and do nothing else, as before replicas are started.
+
+    Raises:
+        ConfigError: the database cannot be used.
+    """
+    store = Store(url)
+    async with store.usable():
+        await store.migrate()
     await store.close()

@@ -39,6 +39,7 @@ def drawn(
     return fill(
         "strip",
         view,
+        reply=each,
         question=question,
         language=language,
         guard_say=texts(language),

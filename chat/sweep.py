@@ -9,7 +9,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from .store import UNREACHABLE, Store, now
+from .store import UNREACHABLE, Store, fault_of, now
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ async def sweeping(store: Store, every: float = EVERY) -> None:
         try:
             gone = await store.forget(now() - KEPT)
         except UNREACHABLE as error:
-            log.error("deleted conversations were not removed: %s", getattr(error, "orig", error))  # noqa: TRY400
+            log.error("deleted conversations were not removed: %s", fault_of(error))  # noqa: TRY400
         else:
             if gone:
                 log.info("%d deleted conversations are gone", gone)

@@ -21,7 +21,7 @@ from guard.types import Message, ModelSpec
 
 from .in_place import InPlace
 from .live import Live
-from .store import TITLE_LENGTH, UNREACHABLE, Conversation, NotFound, Store
+from .store import TITLE_LENGTH, UNREACHABLE, Conversation, NotFound, Store, fault_of
 from .words import words
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,8 @@ class Titles:
             if title:
                 await self._store.entitle(begun.id, title, instead_of=begun.title)
         except (ProviderError, NotFound, *UNREACHABLE) as error:
-            log.warning("no title was made by %s: %s", model.id, getattr(error, "orig", error))
+            fault = error.kind if isinstance(error, ProviderError) else fault_of(error)
+            log.warning("no title was made by %s: %s", model.id, fault)
         except Exception:
             log.exception("no title was made by %s", model.id)
 

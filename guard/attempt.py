@@ -46,13 +46,13 @@ PARAGRAPH = "\n\n"
 
 if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a reply does not need
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.messages import BaseMessage
 
-    from .providers.relay import Relay
+    from .asking import Chunk, Speaks
     from .tools.toolbox import Toolbox
 
     Connect = Callable[[ModelSpec], BaseChatModel]
-    Speaking = Callable[[ModelSpec], BaseChatModel | Relay]
+    Speaking = Callable[[ModelSpec], Speaks]
 
 
 def unset(_: ModelSpec) -> Options:
@@ -159,6 +159,8 @@ class Attempt:
     progress: Progress | None = None
     fault: ProviderError | None = None
     calls: bool = False
+    first_seconds: float | None = None
+    guard_seconds: float = 0
 
     def __post_init__(self) -> None:
         self.options = self.query.options(self.model)
@@ -256,6 +258,8 @@ class Attempt:
             seconds=seconds,
             tokens=self.said.spent.completion,
             dollars=self.dollars,
+            first_seconds=self.first_seconds,
+            guard_seconds=round(self.guard_seconds, 4),
         )
 
     def failed(self, fault: ProviderError) -> Failed:
@@ -301,7 +305,7 @@ class Attempt:
         return Delta(attempt=self.number, text=PARAGRAPH)
 
     async def asked(
-        self, chat: BaseChatModel | Relay, patience: Patience, seconds: float | None
+        self, chat: Speaks, patience: Patience, seconds: float | None
     ) -> AsyncGenerator[Event, None]:
         """What the host sends, bounded; where it fails at first, it is asked again."""
         tries, offered = patience.tries(), not self.rounds.unsupported
@@ -336,19 +340,22 @@ class Attempt:
             self.said.finish_reason = "length"
             raise ProviderError("too_long", f"the reply passed {REPLY_LIMIT} characters")
 
-    def take(self, chunk: AIMessageChunk | Piece) -> list[Passed | Thought | Delta]:
+    def take(self, chunk: Chunk) -> list[Passed | Thought | Delta]:
         """What one chunk adds to the reply."""
         thought, text = self.said.take(chunk)
         events: list[Passed | Thought | Delta] = []
         if isinstance(chunk, Piece):
             self.calls = self.calls or chunk.calls
-            events.append(Passed(attempt=self.number, chunks=chunk.chunks))
+            if chunk.chunks:
+                events.append(Passed(attempt=self.number, chunks=chunk.chunks))
         else:
             self.said.spent.read(self.rounds.take(chunk))
         if thought:
             events.append(Thought(attempt=self.number, text=thought))
         if text:
             events.append(Delta(attempt=self.number, text=text))
+        if self.first_seconds is None and (thought or text):
+            self.first_seconds = round(time.monotonic() - self.began, 3)
         return events
 
     def look_if_due(self) -> Judged | None:
@@ -365,6 +372,7 @@ class Attempt:
 
     def look(self, final: bool) -> Judged:
         """Judge the reply as far as it has come."""
+        began = time.perf_counter()
         self.schedule.looked(len(self.said.text))
         self.exchange = Exchange(
             self.query.question,
@@ -378,18 +386,20 @@ class Attempt:
         )
         held = verdict.judge(self.exchange, self.model.origins, self.query.language)
         self.progress = self.exchange.progress
-        return self.judged(held, final=final)
+        seconds = time.perf_counter() - began
+        self.guard_seconds += seconds
+        return self.judged(held, final=final, seconds=seconds)
 
-    def judged(self, held: Verdict, *, final: bool) -> Judged:
+    def judged(self, held: Verdict, *, final: bool, seconds: float = 0.0) -> Judged:
         """The event of a verdict, which is kept as the attempt's newest."""
         self.verdict = held
         action = policy.decide(held, self.query.mode)
-        return Judged(attempt=self.number, verdict=held, action=action, final=final)
+        return Judged(
+            attempt=self.number, verdict=held, action=action, final=final, seconds=seconds
+        )
 
 
-async def begun(
-    chunks: AsyncGenerator[AIMessageChunk, None], seconds: float | None
-) -> AIMessageChunk:
+async def begun(chunks: AsyncGenerator[Chunk, None], seconds: float | None) -> Chunk:
     """The first chunk of a reply.
 
     Raises:
@@ -405,8 +415,8 @@ async def begun(
 
 
 async def watched(
-    speaking: AsyncGenerator[AIMessageChunk, None], patience: Patience, name: str
-) -> AsyncGenerator[AIMessageChunk, None]:
+    speaking: AsyncGenerator[Chunk, None], patience: Patience, name: str
+) -> AsyncGenerator[Chunk, None]:
     """The chunks of a reply; how the request to the host of `name` ends is counted."""
     async with patience.through(name), aclosing(speaking) as chunks:
         async for chunk in chunks:

@@ -6,7 +6,7 @@ snapshot beside it knows of lineages is added to what the file itself says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, get_args
@@ -157,6 +157,35 @@ class Catalogue(BaseModel):
             return self.model_copy(update={"default": self.get(model).id})
         except UnknownModel as error:
             raise ConfigError(f"CANDOR_DEFAULT_MODEL: {error}") from error
+
+    def without(self, off: Collection[str], default: str | None = None) -> Catalogue:
+        """The same with some models off the list, the chains and the judges.
+
+        Args:
+            off: their ids; those that are not listed, and that of the default, change nothing.
+            default: the id of another default, where it is listed.
+        """
+        chosen = default if default in self.by_id else self.default
+        gone = {*off} - {chosen}
+
+        def left(ids: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(id_ for id_ in ids if id_ not in gone)
+
+        guard = self.guard
+        asked = guard.second_opinion
+        chains = {
+            "fallbacks": left(guard.fallbacks),
+            "fallbacks_for": {code: left(ids) for code, ids in guard.fallbacks_for.items()},
+            "second_opinion": asked.model_copy(update={"judges": left(asked.judges)}),
+        }
+        return self.model_copy(
+            update={
+                "default": chosen,
+                "titles": None if self.titles in gone else self.titles,
+                "guard": guard.model_copy(update=chains),
+                "models": tuple(spec for spec in self.models if spec.id not in gone),
+            }
+        )
 
     def with_titles(self, model: str) -> Catalogue:
         """The same catalogue with another model for titles, as `CANDOR_TITLE_MODEL` asks for.

@@ -114,12 +114,16 @@ class Unoffered(Value):
 
 
 class Judged(Value):
-    """The guard looked at the reply so far, or (`final`) at all of it."""
+    """The guard looked at the reply so far, or (`final`) at all of it.
+
+    `seconds` is what the look took, 0 where it is told again or rests on other evidence.
+    """
 
     attempt: int
     verdict: Verdict
     action: Action
     final: bool
+    seconds: float = 0.0
 
 
 class Consulted(Value):
@@ -134,6 +138,8 @@ class Done(Value):
 
     `seconds` count from the question to the reply's end; `tokens` what was read of it, as the host
     tells or by the pieces it sent; `dollars` what that costs, None where no price is known.
+    `first_seconds` passed until the first word or thought, None where none came; `guard_seconds`
+    the guard itself took of `seconds`, other models' opinions apart.
     """
 
     attempt: int
@@ -142,6 +148,8 @@ class Done(Value):
     seconds: float
     tokens: int = 0
     dollars: float | None = None
+    first_seconds: float | None = None
+    guard_seconds: float = 0
 
 
 class Failed(Value):

@@ -9,12 +9,13 @@ or account (a key, credit, a limit of theirs). State is kept in this process.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
+from purgatory.domain.model import OPENED, OpenedState
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 
@@ -45,7 +46,7 @@ class Patience:
         pause: float = 0.2,
         longest: float = 5.0,
         faults: int = 6,
-        rest: float = 30.0,
+        rest: float = 4.0,
     ) -> None:
         self.most, self.longest, self.rest = tries, longest, rest
         self.backoff = wait_exponential_jitter(multiplier=pause, max=longest, jitter=pause)
@@ -104,6 +105,14 @@ class Patience:
                 f"the host of {name} failed several times in a row and is left alone for a while",
                 retry_after=self.rest,
             ) from opened
+
+    async def resting(self, name: str) -> bool:
+        """Whether the host of `name` is being left alone now."""
+        async with self._breakers.uow as held:
+            breaker = await held.contexts.get(name)
+        if breaker is None or breaker.state != OPENED or breaker.opened_at is None:
+            return False
+        return time.time() <= breaker.opened_at + breaker.ttl
 
 
 class Tries:

@@ -22,6 +22,7 @@ from .errors import ProviderError
 from .events import Bound, Cause, Consulted, Event, Exhausted, FellBack, Judged
 from .exchange import Exchange
 from .merging import merged
+from .observing import Checked, Observer, Seen, observed, tell
 from .patience import Patience
 from .providers import Connection, connect
 from .types import Message, Mode, ModelSpec, Options, Verdict
@@ -43,6 +44,7 @@ class Guard:
         models: the models on offer; read from `models.yaml` where left out.
         connection: how to reach them; the scripted demo where left out.
         patience: how faults of hosts are met.
+        observers: who watches what is asked and checked.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Guard:
         models: Catalogue | None = None,
         connection: Connection | None = None,
         patience: Patience | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         self.models = models or catalogue_file.load()
         self.connection = connection or Connection()
@@ -57,6 +60,7 @@ class Guard:
             address = {"base_url": self.models.base_url}
             self.connection = self.connection.model_copy(update=address)
         self.patience = patience or Patience()
+        self.observers = tuple(observers)
 
     def warm_up(self) -> None:
         """Load all data files now, so that a wrong one is found at the start.
@@ -64,7 +68,7 @@ class Guard:
         Raises:
             ConfigError: one of them is wrong.
         """
-        self.check("warm up", "warm up")
+        verdict.judge(finished("warm up", "warm up"))
         provenance.providers()
         for language in explain.languages():
             explain.sentences(language)
@@ -80,11 +84,13 @@ class Guard:
         language: str = "en",
     ) -> Verdict:
         """The verdict on a finished reply; `model` is a Hub id, from which the origin is known."""
-        exchange = Exchange(
-            question, reply, reasoning, finish_reason, topic=matching.match(question)
-        )
+        began = time.perf_counter()
         origins = provenance.origins(model, self.models) if model else ()
-        return verdict.judge(exchange, origins, language)
+        exchange = finished(question, reply, reasoning, finish_reason)
+        held = verdict.judge(exchange, origins, language)
+        seconds = time.perf_counter() - began
+        tell(self.observers, Checked(model=model, verdict=held, seconds=seconds))
+        return held
 
     async def stream(
         self,
@@ -124,6 +130,7 @@ class Guard:
             UnknownModel: no such model is on offer.
         """
         first = self.models.get(model or self.models.default)
+        began = time.perf_counter()
         query = Query.of(
             messages,
             mode or self.models.guard.mode,
@@ -142,9 +149,11 @@ class Guard:
             reachable=partial(self.connection.serves, signed_in=bool(token)),
             patience=self.patience,
         )
-        with closing(tools) if tools else nullcontext():
+        seen = Seen(query.question, query.mode, time.perf_counter() - began, run.said)
+        with closing(tools) if tools else nullcontext(), observed(self.observers, seen):
             async with aclosing(run.events(first)) as events:
                 async for event in events:
+                    seen.take(event)
                     yield event
 
     async def control(
@@ -176,6 +185,14 @@ class Guard:
         return await probes.controlled(
             chat, question, verdict, language, CONTROL_SECONDS, options=options
         )
+
+
+def finished(
+    question: str, reply: str, reasoning: str | None = None, finish_reason: str | None = None
+) -> Exchange:
+    """A question and its whole reply."""
+    topic = matching.match(question)
+    return Exchange(question, reply, reasoning, finish_reason, topic=topic)
 
 
 class Run:
@@ -250,6 +267,10 @@ class Run:
                 yield event
         if len(lanes) == 1:
             yield self.exhausted(attempt, "compared", None)
+
+    def said(self, attempt: int) -> str:
+        """The text of an attempt's reply, as far as it has come."""
+        return self.attempts[attempt].said.text
 
     def next_attempt(self, model: ModelSpec, lane: int = 0, cause: Cause | None = None) -> Attempt:
         number, held = next(self.numbers), self.models.snapshot
@@ -334,6 +355,7 @@ class Run:
         judges = self.judges(attempt.model, judged.verdict)
         if judges:
             yield judged.model_copy(update={"final": False})
+            judged = judged.model_copy(update={"seconds": 0.0})
         for spec in judges:
             yield Consulted(attempt=attempt.number, model=spec)
             weighed = await self.weighed(attempt, judged.verdict, spec)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 import replies
+from ports import MISSING
 
 if TYPE_CHECKING:  # mcp takes a second to import
     from tool_servers import ToolHost
@@ -35,6 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if OVER_SOCKETS & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, as a server was not there to test against."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    reasons = Counter(str(report.longrepr[-1]).removeprefix("Skipped: ") for report in skipped)
+    for reason, number in sorted(reasons.items()):
+        if reason.endswith(MISSING):
+            terminalreporter.write_line(f"Left out, as {reason}: {number} tests", yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -20,6 +21,11 @@ from guard.deployment import listed
 from guard.pipeline import Guard
 from guard.providers.connect import on_offer
 
+from ..telemetry import logs
+from ..telemetry.health import Check, answers, providers
+from ..telemetry.settings import TelemetrySettings
+from ..telemetry.telemetry import Telemetry
+from ..telemetry.watching import watched, watching
 from .access import Access, Find, Key
 from .app import PATH, api_app
 from .sharing import Api
@@ -46,18 +52,29 @@ def api_of(guard: Guard, own: Guard, given: str, find: Find) -> Api:
     return Api(guard, own, access)
 
 
-def build(api: Api) -> Starlette:
-    """The API at `/v1`, and `/health`."""
+def build(api: Api, telemetry: Telemetry, redis_url: SecretStr | None = None) -> Starlette:
+    """The API at `/v1`, and what machines watch it by."""
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         warm = asyncio.create_task(asyncio.to_thread(get_ready, api.guard))
-        yield
-        await warm
-        await close_sessions()
+        async with watching(app, parts(api), redis_url):
+            yield
+            await warm
+            await close_sessions()
 
     routes = [Mount(PATH, api_app(api)), Route("/health", health)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    watched(app, telemetry)
+    return app
+
+
+def parts(api: Api) -> dict[str, Check]:
+    """What is needed to answer; the store where keys are looked up there alone."""
+    needed = {"providers": providers(api.guard)}
+    if not (api.access.open or api.access.named):
+        needed["store"] = answers(lambda: api.access.find(""))
+    return needed
 
 
 def get_ready(guard: Guard) -> None:
@@ -86,10 +103,17 @@ def from_environment() -> Starlette:
     Raises:
         ConfigError: one of them is wrong.
     """
+    settings = TelemetrySettings.from_environment()
+    logs.configure(settings)
     models, connection = listed()
-    guard = Guard(on_offer(models, connection), connection)
+    offered = on_offer(models, connection)
+    telemetry = Telemetry.of(settings, models, offered)
+    guard = Guard(offered, connection, observers=telemetry.observers)
+    own = Guard(models, connection, observers=telemetry.observers)
     given = os.environ.get("CANDOR_API_KEYS", "")
-    return build(api_of(guard, Guard(models, connection), given, find_later))
+    api = api_of(guard, own, given, find_later)
+    redis_url = os.environ.get("CANDOR_REDIS_URL")
+    return build(api, telemetry, SecretStr(redis_url) if redis_url else None)
 
 
 async def find_later(hashed: str) -> Key | None:

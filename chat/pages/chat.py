@@ -37,9 +37,10 @@ def head() -> str:
     return templates().get_template("head.html").render(modules=assets.modules(SCRIPT))
 
 
-def page() -> gr.Blocks:
-    """The chat page's layout."""
+def page(*, collects: bool = False) -> gr.Blocks:
+    """The chat page's layout; `collects`: ratings go to a data set of the operator's."""
     told = {"languages": texts.named(), "file_limit": FILE_LIMIT, "most_files": MOST_FILES}
+    told["collects"] = collects
     with gr.Blocks(title="Candor", analytics_enabled=False) as blocks, gr.Column(elem_id="candor"):
         for name in COMPONENTS:
             gr.HTML(

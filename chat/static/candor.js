@@ -1,6 +1,7 @@
 // Candor's page. The server renders; this script asks, puts in place, and listens.
 
 import { acting } from "./actions.js";
+import { announcing } from "./banner.js";
 import { attaching } from "./files.js";
 import { keepingFocus } from "./focus.js";
 import { hearing } from "./heard.js";
@@ -27,6 +28,7 @@ const models = root.querySelector("dialog.models");
 const settings = root.querySelector("dialog.settings");
 const inTheDark = matchMedia("(prefers-color-scheme: dark)");
 const list = conversations(root, attempt, api);
+const announce = announcing(root);
 const files = attaching({ root, box, question, region, state, attempt, api });
 
 applyTheme();
@@ -92,6 +94,9 @@ function stand(now) {
   files.look();
   offerModes(now.modes, now.preferred);
   setMode(now.mode);
+  announce(now.banner);
+  for (const one of settings.querySelectorAll('[name="share_rated"]')) one.checked = now.shares_rated;
+  root.querySelector('nav [href="/admin"]').hidden = !now.admin;
   notice(now);
   entitle(now.title);
   busy(now.running);

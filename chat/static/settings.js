@@ -12,7 +12,7 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
 
   dialog.addEventListener("change", (event) => {
     if (fields.includes(event.target)) keepOptions(event.target);
-    else changed[event.target.name]?.(event.target.value);
+    else changed[event.target.name]?.(event.target.value, event.target);
   });
   dialog.querySelector(".tabs").addEventListener("keydown", walk);
 
@@ -52,6 +52,7 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
       if (!await prefer({ model: model || null })) return;
       await open(state.conversation, state.conversation ? state.model : model);
     },
+    share_rated: async (_, box) => { if (!await prefer({ share_rated: box.checked })) box.checked = !box.checked; },
     for: () => fill(),
   };
 

@@ -1,31 +1,92 @@
 """Databases for tests: SQLite files, and servers of PostgreSQL and Redis where they are installed.
 
-`TEST_POSTGRES_URL` and `TEST_REDIS_URL` name servers that are there already; tests empty them.
+    python tests/chat/databases.py make test  # with one server of each for all of its processes
+
+`TEST_POSTGRES_URL` and `TEST_REDIS_URL` name servers that are there already. Tests make databases
+`candor_test_*` in the one, and empty databases 0, 1, 2, … of the other.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 import redis
-from served import free_port, settles
+from ports import MISSING, free_port, settles
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 BINARIES = Path("/usr/lib/postgresql")
+WITHOUT_ADMINS = (  # undoes migration 0012
+    *(f"DROP TABLE {name}" for name in ("dispute", "setting", "admin_action")),
+    "DROP INDEX ix_reply_created_at",
+    *(f"ALTER TABLE reply DROP COLUMN {n}" for n in ("first_seconds", "guard_seconds", "copied")),
+    "ALTER TABLE preferences DROP COLUMN share_rated",
+)
+
+
+class PostgreSQL:
+    """A server in a folder of its own, on one port while it is stopped and started.
+
+    Args:
+        programs: the folder of PostgreSQL's programs.
+        folder: empty; the path of its socket may not be long.
+    """
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs, self._folder, self._data = programs, folder, folder / "data"
+        self._user = "nobody" if os.getuid() == 0 else None  # it refuses to run as root
+        if self._user:
+            shutil.chown(folder, self._user)
+        self._port = free_port()
+        self.url = f"postgresql+asyncpg://candor@127.0.0.1:{self._port}/postgres"
+        self._run("initdb", "-U", "candor", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -k {self._folder} -c fsync=off"
+        options += " -c max_connections=300"
+        self._run("pg_ctl", "-o", options, "-l", str(self._folder / "log"), "-w", "start")
+
+    def stop(self) -> None:
+        """Cut all connections off, as where the machine breaks down."""
+        self._run("pg_ctl", "-m", "immediate", "-w", "stop")
+
+    def signal(self, which: signal.Signals) -> None:
+        """Send a signal to the server and to the processes of its connections."""
+        main = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        for process in (main, *map(int, children)):
+            os.kill(process, which)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), "-D", str(self._data), *arguments]
+        quiet = subprocess.DEVNULL
+        subprocess.run(
+            command, check=True, user=self._user, cwd=self._folder, stdout=quiet, timeout=120
+        )
+
+
+def missing(what: str) -> NoReturn:
+    """Leave a test out that needs a server; where changes are checked, none may be left out."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}{MISSING}, and CI leaves nothing out")
+    pytest.skip(f"{what}{MISSING}")
 
 
 def binaries() -> Path | None:
-    """The folder of PostgreSQL's programs, where they and its driver are installed."""
-    if find_spec("asyncpg") is None:
-        return None
+    """The folder of PostgreSQL's programs, where they are installed."""
     on_path = shutil.which("initdb")
     if on_path:
         return Path(on_path).resolve().parent
@@ -33,38 +94,48 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The address of a PostgreSQL server: the one of `TEST_POSTGRES_URL`, else one for the time."""
-    given = os.environ.get("TEST_POSTGRES_URL")
-    if given:
-        yield given
-        return
+def own_server() -> Iterator[PostgreSQL]:
+    """A running server that a test may stop."""
     programs = binaries()
     if programs is None:
-        pytest.skip("PostgreSQL or asyncpg is not installed, and TEST_POSTGRES_URL names no server")
-    # it refuses to run as root, and the path of its socket may not be long
-    user = "nobody" if os.getuid() == 0 else None
+        missing("PostgreSQL")
     folder = Path(tempfile.mkdtemp(prefix="candor-pg"))
-    if user:
-        shutil.chown(folder, user)
-    port = free_port()
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(
-            command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, timeout=120
-        )
-
     try:
-        run("initdb", "-U", "candor", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
+        server = PostgreSQL(programs, folder)
+        server.start()
         try:
-            yield f"postgresql+asyncpg://candor@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            run("pg_ctl", "-m", "immediate", "-w", "stop")
+            server.signal(signal.SIGCONT)
+            server.stop()
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The address of a database: in the server of `TEST_POSTGRES_URL`, else in one for the time.
+
+    In a server that is given, each process of the tests has a database of its own.
+    """
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if not given:
+        with own_server() as started:
+            yield started.url
+        return
+    name = f"candor_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    with ThreadPoolExecutor(1) as apart:  # who asks for it may be in an event loop
+        apart.submit(asyncio.run, made(given, name)).result()
+    yield make_url(given).set(database=name).render_as_string(hide_password=False)
+
+
+async def made(server: str, name: str) -> None:
+    """Make a database."""
+    engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    await engine.dispose()
 
 
 async def emptied(server: str) -> str:
@@ -79,14 +150,18 @@ async def emptied(server: str) -> str:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """The address of a Redis server: the one of `TEST_REDIS_URL`, else one for the time."""
+    """The address of a Redis server: the one of `TEST_REDIS_URL`, else one for the time.
+
+    In a server that is given, each process of the tests has a database of its own.
+    """
     given = os.environ.get("TEST_REDIS_URL")
     if given:
-        yield given
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        yield urlsplit(given)._replace(path=f"/{worker}").geturl()
         return
     program = shutil.which("redis-server")
     if program is None:
-        pytest.skip("Redis is not installed, and TEST_REDIS_URL names no server")
+        missing("Redis")
     port = free_port()
     quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--bind", "127.0.0.1"]
     with tempfile.TemporaryDirectory(prefix="candor-redis") as folder:
@@ -111,3 +186,18 @@ def answers(url: str) -> bool:
 
 def address(file: Path) -> str:
     return f"sqlite+aiosqlite:///{file}"
+
+
+def main() -> int:
+    """Run a command with a server of each kind; returns how it ended."""
+    if binaries() is None or not shutil.which("redis-server"):
+        return subprocess.run(
+            sys.argv[1:], check=False
+        ).returncode  # which tells what it leaves out
+    with own_server() as postgresql, redis_server() as redis_url:
+        given = {"TEST_POSTGRES_URL": postgresql.url, "TEST_REDIS_URL": redis_url}
+        return subprocess.run(sys.argv[1:], env=os.environ | given, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 import replies
+from scraping import scraped
 from served import LLAMA, QWEN, SOUP, TIANANMEN, free_port, settles
 
 ROOT = Path(__file__).parents[2]
@@ -84,8 +86,33 @@ def test_it_serves_guarded_models_alone_and_ends_when_told(host: replies.Host) -
 def test_several_processes_serve_together(host: replies.Host) -> None:
     variables = {"CANDOR_BASE_URL": host.base_url, "CANDOR_API_KEYS": "open"}
     with served("--workers", "2", **variables) as (url, _):
-        for _ in range(4):
+        for _ in range(6):
             completion(url, SOUP).raise_for_status()
+        told = [scraped(url) for _ in range(6)]
+    for one in told:  # whichever process answers, it tells the sums of both
+        assert one.sum("candor_questions_total", mode="fall back") == 6
+        assert one.sum("candor_replies_total", model=QWEN, outcome="done") == 6
+        assert one.sum("candor_running_replies") == 0
+
+
+def test_it_is_watched_as_the_page_s_app_is_and_logs_in_json_where_that_is_set(
+    host: replies.Host, tmp_path: Path
+) -> None:
+    variables = {"CANDOR_BASE_URL": host.base_url, "CANDOR_API_KEYS": ""}
+    logged = {"CANDOR_DATA": str(tmp_path), "CANDOR_LOG_FORMAT": "json"}
+    with served(**variables, **logged) as (url, process):
+        assert httpx2.get(f"{url}/health/live", trust_env=False).status_code == 200
+        ready = partial(httpx2.get, f"{url}/health/ready", trust_env=False, timeout=30)
+        assert settles(lambda: ready().status_code == 200), "the store opens with the first look"
+        assert ready().json()["parts"].keys() == {"providers", "store"}
+        assert completion(url, SOUP).status_code == 401
+        assert scraped(url).sum("candor_http_requests_total", status="401") == 1
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert lines[0]["message"] == f"Serving at {url}/v1"
+    (request,) = (line for line in lines if line["logger"] == "candor.requests")
+    assert (request["route"], request["status"]) == ("/v1/chat/completions", 401)
 
 
 def test_without_a_host_the_scripted_personas_answer_anyone() -> None:

@@ -184,7 +184,7 @@ async def limited(memory: Store, lives: LiveReplies) -> tuple[Place, Reply]:
     turn = await memory.add_turn(OWNER, conversation.id, "Why?", None)
     place = Place(memory, conversation.id, turn)
     first = Told(START, Thought(attempt=0, text="Hm."), word("It was "), judged(), then=())
-    first.after = (taking(2.0, 10, 0.5, "length"),)
+    first.after = (timed(taking(2.0, 10, 0.5, "length"), 0.25, 0.5),)
     first.go.set()
     await over(await lives.begin(place.conversation, turn, first, run=0))
     return place, await stored(place)
@@ -193,6 +193,10 @@ async def limited(memory: Store, lives: LiveReplies) -> tuple[Place, Reply]:
 def taking(seconds: float, tokens: int, dollars: float | None, why: str = "stop") -> Done:
     took = {"seconds": seconds, "tokens": tokens, "dollars": dollars, "finish_reason": why}
     return done().model_copy(update=took)
+
+
+def timed(one: Done, first: float, guard: float) -> Done:
+    return one.model_copy(update={"first_seconds": first, "guard_seconds": guard})
 
 
 async def stored(place: Place) -> Reply:
@@ -204,12 +208,14 @@ async def test_seconds_tokens_and_dollars_add_up_and_thoughts_stay(
     memory: Store, lives: LiveReplies
 ) -> None:
     place, reply = await limited(memory, lives)
-    more = Told(START, Thought(attempt=0, text=" And."), word("so."), then=(taking(1.5, 4, 0.25),))
+    end = timed(taking(1.5, 4, 0.25), 0.125, 0.25)
+    more = Told(START, Thought(attempt=0, text=" And."), word("so."), then=(end,))
     more.go.set()
     await over(await lives.begin(place.conversation, place.turn_id, more, run=0, grows=reply))
     after = await stored(place)
     assert (after.id, after.text, after.thoughts) == (reply.id, "It was so.", "Hm. And.")
     assert (after.seconds, after.tokens, after.dollars) == (3.5, 14, 0.75)
+    assert (after.first_seconds, after.guard_seconds) == (0.25, 0.75)
     assert (after.state, after.finish_reason) == ("done", "stop")
     assert len((await memory.conversation(OWNER, place.conversation)).turns) == 1
 
@@ -335,9 +341,9 @@ async def test_a_page_that_watches_is_sent_the_beginning_once(
     heard = []
 
     async def listen() -> None:
-        async for message in watch(live, Watcher(await a_turn(place), LIVE_VIEW, 1)):
-            if message:
-                heard.append(message)
+        async for messages in watch(live, Watcher(await a_turn(place), LIVE_VIEW, 1)):
+            if messages:
+                heard.extend(messages)
                 more.go.set()
 
     async with asyncio.timeout(20):

@@ -51,6 +51,10 @@ def judged(verdict: Verdict = WITHHELD, attempt: int = 0) -> Judged:
     return Judged(attempt=attempt, verdict=verdict, action="warn", final=True)
 
 
+def timed(first: float | None, guard: float, attempt: int = 0) -> Done:
+    return done(attempt).model_copy(update={"first_seconds": first, "guard_seconds": guard})
+
+
 class Told:
     """A source of events that tells what it has, then waits to be let go on."""
 
@@ -176,6 +180,16 @@ async def test_a_failure_and_an_exhausted_chain_are_kept(
     (reply,) = await place.kept()
     assert (reply.state, reply.exhausted) == ("failed", "failed")
     assert reply.fault == {"kind": "rate_limited", "message": "slow down", "retry_after": 7}
+
+
+async def test_times_are_kept_where_they_are_known(replies: LiveReplies, place: Place) -> None:
+    events = (START, word("So."), timed(0.2, 0.03), Started(attempt=1, model=SECOND))
+    source = Told(*events, word("So.", 1), then=(timed(None, 0, 1),))
+    source.go.set()
+    await over(await begin(replies, place, source))
+    first, second = await place.kept()
+    assert (first.first_seconds, first.guard_seconds) == (0.2, 0.03)
+    assert (second.first_seconds, second.guard_seconds) == (None, None)
 
 
 async def test_nul_is_not_kept(replies: LiveReplies, place: Place) -> None:
@@ -356,7 +370,7 @@ async def test_a_reply_that_cannot_be_stored_is_shown_and_says_so(
         live = await begin(replies, place, source)
         watcher = Watcher(await a_turn(place), VIEW, 1)
         source.go.set()
-        shown = [message async for message in watch(live, watcher) if message]
+        shown = [messages async for messages in watch(live, watcher) if messages]
     assert not live.kept
     assert live.replies[0].state == "done"
     assert "It was so." in str(shown)
@@ -435,8 +449,8 @@ class Page:
             self.parts[message["part"]] = message["html"]
 
     async def watch(self, live: Live, watcher: Watcher) -> None:
-        async for message in watch(live, watcher):
-            if message is not None:
+        async for messages in watch(live, watcher):
+            for message in messages or ():
                 self.take(message)
 
 

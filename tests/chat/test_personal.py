@@ -54,6 +54,7 @@ async def kept(store: Store, owner: str, word: str) -> str:
     turn_id = await store.add_turn(owner, conversation.id, question, None, [sent.id])
     reply = said(turn_id, text=f"The {word} sleeps.", thoughts=f"{word}!", options={"system": word})
     await store.add_reply(reply)
+    await store.rate(owner, conversation.id, reply.id, not_withheld=True)
     await store.share(owner, conversation.id, {"title": word})
     await keep_options(store, owner, "a/b", Options(system=f"Speak as a {word}."))
     await store.prefer(owner, model=f"birds/{word}", theme="dark")
@@ -188,12 +189,13 @@ async def test_all_of_a_readers_rows_go_and_nobody_elses(store: Store) -> None:
         "conversation": 1,
         "turn": 1,
         "reply": 1,
+        "dispute": 1,
         "indexed": 3,  # Bert's title, question and reply
         "share": 1,
         "preferences": 1,
         "model_options": 1,
         "attachment": 2,
-        "api_key": 0,  # they are the operator's
+        **dict.fromkeys(("api_key", "setting", "admin_action"), 0),  # the operator's
     }
     assert await search(store, ANNA, phrases(SECRET)) == []
     assert [found.conversation.id for found in await search(store, BERT, phrases("Weka"))] == [

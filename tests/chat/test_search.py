@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from databases import WITHOUT_ADMINS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, text
@@ -183,6 +184,7 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
     await store.change(ANNA, id_, title="Pulses")
     async with store.engine.begin() as connection:
         for statement in (
+            *WITHOUT_ADMINS,
             *(["DROP TABLE indexed_words"] if store.url.drivername.startswith("sqlite") else []),
             "DROP TABLE indexed",
             "DROP INDEX ix_conversation_place",

@@ -18,13 +18,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from databases import address
-from sqlalchemy import Connection, insert, select, text
+from databases import WITHOUT_ADMINS, address
+from sqlalchemy import JSON, Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from chat.in_place import places
 from chat.store import (
-    MIGRATIONS,
     Base,
     Conversation,
     NotFound,
@@ -32,7 +31,6 @@ from chat.store import (
     Store,
     Turn,
     new_id,
-    newest_migration,
     now,
     ready,
     turn_of,
@@ -171,7 +169,8 @@ async def test_turns_of_an_old_database_follow_the_run_that_is_shown(
     followed_run = importlib.import_module("chat.migrations.versions.0009_followed_run")
     async with store.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE turn DROP COLUMN parent_run"))
-        await connection.execute(text("DROP TABLE api_key"))
+        for statement in ("DROP TABLE api_key", *WITHOUT_ADMINS):
+            await connection.execute(text(statement))
         before = text("UPDATE alembic_version SET version_num = :number")
         await connection.execute(before, {"number": followed_run.down_revision})
     again = await Store(url).open()
@@ -354,11 +353,20 @@ async def test_what_a_killed_process_left_streaming_is_marked(store: Store, url:
     assert {reply.text for reply in found} == {"Half of"}
 
 
+def differing_default(context: MigrationContext, *compared: Any) -> bool | None:
+    """Of JSON on PostgreSQL, which knows no `=` for it; of all else Alembic finds out by itself."""
+    _, column, there, _, meant = compared
+    on_postgresql = context.dialect.name == "postgresql"
+    if not (on_postgresql and isinstance(column.type, JSON) and there and meant):
+        return None
+    return there.removesuffix("::json").strip("'") != meant.strip("'")
+
+
 async def test_migrations_make_the_tables_that_the_code_means(store: Store) -> None:
     def compare(connection: Connection) -> list[Any]:
         options = {
             "compare_type": True,
-            "compare_server_default": True,
+            "compare_server_default": differing_default,
             # the index over words is each database's own, and no part of the metadata
             "include_name": lambda name, *_: "indexed_words" not in str(name),
         }
@@ -383,20 +391,6 @@ async def test_a_migrated_database_is_opened_without_alembic(store: Store, url: 
     assert (await store.conversation(ANNA, id_)).title == "Why?"
 
 
-def test_migrations_are_numbered_one_after_the_other() -> None:
-    files = sorted(path.name for path in (MIGRATIONS / "versions").glob("*.py"))
-    assert [name.split("_")[0] for name in files] == [f"{n + 1:04}" for n in range(len(files))]
-    assert newest_migration() == f"{len(files):04}"
-
-
-async def test_two_processes_may_open_a_new_database_at_once(file: Path) -> None:
-    url = address(file)
-    await asyncio.gather(*(ready(url) for _ in range(4)))
-    store = await Store(url).open()
-    await begun(store)
-    await store.close()
-
-
 async def test_a_migration_that_fails_leaves_nothing_behind(file: Path) -> None:
     file.parent.mkdir()
     with sqlite3.connect(file) as connection:
@@ -408,18 +402,14 @@ async def test_a_migration_that_fails_leaves_nothing_behind(file: Path) -> None:
     assert tables == {"reply"}
 
 
-async def test_a_database_of_a_newer_candor_is_refused(store: Store, url: str) -> None:
-    async with store.engine.begin() as connection:
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(ConfigError, match="9999"):
-        await ready(url)
-
-
 @pytest.mark.parametrize(
     ("url", "told"),
     [
         ("no address", "URL"),
         ("nosuch+driver:///x", "nosuch"),
+        ("mysql+aiomysql://reader@nowhere/x", "neither postgresql nor"),
+        ("postgresql://reader@nowhere/x?sslmod=require", "sslmod"),
+        ("postgres://reader@127.0.0.1:9/x?sslmode=disable", "refused|Connect call failed"),
         ("sqlite:////tmp/x", "async"),
         ("sqlite+aiosqlite:////dev/null/candor.sqlite3", "File exists"),
         ("sqlite+aiosqlite:////", "unable to open"),

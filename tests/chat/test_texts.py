@@ -82,6 +82,9 @@ def test_every_fault_is_told_with_advice(language: str, kind: str) -> None:
     assert "{" not in happened + advice
 
 
+ADMIN = "section period cause unanswered shown decision scope limit kind action".split()
+
+
 def test_every_text_is_used_and_none_is_missing() -> None:
     """Templates, pages, code and script name their texts; English has those and no more."""
     html = [*TEMPLATES.glob("*.html"), *PAGES.rglob("*.html")]
@@ -95,6 +98,7 @@ def test_every_text_is_used_and_none_is_missing() -> None:
     composed = ("mode_", "bound_", "conduct_", "exhausted_")  # and what the guard's values say
     composed += ("import_from_", "import_left_", "import_not_", "files_kind_", "files_not_")
     composed += ("tools_fault_",)
+    composed += tuple(f"admin_{kind}_" for kind in ADMIN)
     assert {key for key in unused if not key.startswith(composed)} == set()
 
 

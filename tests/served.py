@@ -5,24 +5,29 @@ What the script does with the answers is not covered here: see `tests/browser`.
 
 from __future__ import annotations
 
+import base64
 import json
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import itsdangerous
 import uvicorn
 from fastapi import FastAPI
+from ports import free_port, settles
+from starlette.applications import Starlette
+from starlette.middleware.sessions import SessionMiddleware
 
 from chat.app import build
 from chat.settings import Settings
 
+__all__ = ["free_port", "settles"]  # for who has them from here
 API_KEY = "sk-ApiKeyApiKeyApiKeyApiKey"
 HF_TOKEN = "hf_TokenTokenTokenTokenToken"
+SESSIONS = "a-secret-of-the-tests"
 V1_KEY = "our-own-key-our-own-key"
 QWEN = "Qwen/Qwen2.5-72B-Instruct"
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
@@ -30,20 +35,11 @@ SOUP = "How do I cook lentil soup?"
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def settles(reached: Callable[[], Any], seconds: float = 20) -> bool:
-    """Whether `reached` comes true within a generous time."""
-    end = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
+def signed_in(name: str, sub: str | None = None) -> str:
+    """The session cookie of a reader who has signed in with Hugging Face."""
+    user = {"sub": sub or f"id-of-{name}", "preferred_username": name, "name": "The Operator"}
+    told = base64.b64encode(json.dumps({"oauth_info": {"userinfo": user}}).encode())
+    return itsdangerous.TimestampSigner(SESSIONS).sign(told).decode()
 
 
 @dataclass
@@ -115,9 +111,21 @@ class Site:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Site]:
-    """The app on a free port, in a thread of its own."""
+def serving(settings: Settings, *, signs_in: bool = False) -> Iterator[Site]:
+    """The app on a free port, in a thread of its own.
+
+    `signs_in`: it knows the cookies of `signed_in`, as it would after a sign-in.
+    """
     app = build(settings)
+    if signs_in:
+        app.add_middleware(SessionMiddleware, secret_key=SESSIONS)
+    with listening(app) as url:
+        yield Site(url, app)
+
+
+@contextmanager
+def listening(app: Starlette) -> Iterator[str]:
+    """The address of any app on a free port, in a thread of its own."""
     config = uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -126,7 +134,7 @@ def serving(settings: Settings) -> Iterator[Site]:
     assert server.started, "the app did not start"
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", app)
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(20)

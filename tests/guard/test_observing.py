@@ -1,0 +1,177 @@
+"""What observers of a Guard are told, and that none of them can harm a reply."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import replies
+from specs import spec
+
+from guard.catalogue import Catalogue, GuardSettings
+from guard.events import Delta
+from guard.observing import Checked, Observer, Seen
+from guard.patience import Patience
+from guard.pipeline import Guard
+from guard.providers import Connection
+from guard.providers.connect import host_of
+from guard.providers.relay import Relay, close_shared_session
+from guard.types import Message, Mode, ModelSpec
+
+TIANANMEN = "What happened at Tiananmen Square in June 1989?"
+SOUP = "How do I cook lentil soup?"
+WITHHOLDS, CANDID = "withholds/cn", "candid/fi"
+
+
+@dataclass
+class Watching:
+    """Keeps what it is told."""
+
+    begun: list[Seen] = field(default_factory=list)
+    over: list[Seen] = field(default_factory=list)
+    checks: list[Checked] = field(default_factory=list)
+
+    @contextmanager
+    def asked(self, seen: Seen) -> Iterator[None]:
+        self.begun.append(seen)
+        try:
+            yield
+        finally:
+            self.over.append(seen)
+
+    def checked(self, checked: Checked) -> None:
+        self.checks.append(checked)
+
+
+class Broken(Watching):
+    """Fails at one end of a question's way, or with a check."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    @contextmanager
+    def asked(self, seen: Seen) -> Iterator[None]:
+        if self.where == "begin":
+            raise RuntimeError(self.where)
+        yield
+        if self.where == "end":
+            raise RuntimeError(self.where)
+
+    def checked(self, checked: Checked) -> None:
+        raise RuntimeError(self.where)
+
+
+def guard_of(host: replies.Host, *observers: Observer, first: str = WITHHOLDS) -> Guard:
+    specs = (spec(first, "CN"), spec(CANDID, "FI"))
+    settings = GuardSettings(mode="fall back", fallbacks=(CANDID,))
+    catalogue = Catalogue(default=first, guard=settings, models=specs)
+    connection = Connection(base_url=host.base_url, timeout=5)
+    return Guard(catalogue, connection, Patience(pause=0.01), observers)
+
+
+async def ask(guard: Guard, question: str, mode: Mode = "fall back") -> str:
+    events = guard.stream([Message(role="user", text=question)], mode=mode)
+    return "".join([event.text async for event in events if isinstance(event, Delta)])
+
+
+async def test_a_question_that_is_handed_on_is_told_with_both_attempts(host: replies.Host) -> None:
+    watching = Watching()
+    said = await ask(guard_of(host, watching), TIANANMEN)
+    (seen,) = watching.over
+    assert watching.begun == [seen]
+    first, second = seen.attempts.values()
+    assert (first.model.id, first.outcome) == (WITHHOLDS, "stopped")
+    assert (second.model.id, second.outcome) == (CANDID, "done")
+    assert [held.status for held in (first.verdict, second.verdict) if held] == [
+        "withheld",
+        "clean",
+    ]
+    assert [(fallback.to.id, fallback.cause) for fallback in seen.fallbacks] == [
+        (CANDID, "withheld")
+    ]
+    assert first.first is not None
+    assert first.first_token == first.first - first.began
+    assert second.ended is not None
+    assert 0 <= first.began <= first.first <= second.began <= second.ended <= seen.seconds
+    assert seen.question == TIANANMEN
+    assert seen.said(0) + seen.said(1) == said
+    assert seen.matching > 0
+    assert seen.looks[0] == (False, pytest.approx(seen.looks[0][1]))
+    assert sum(final for final, _ in seen.looks) == 2
+    assert all(seconds > 0 for _, seconds in seen.looks)
+
+
+async def test_whoever_leaves_ends_what_is_observed(host: replies.Host) -> None:
+    watching = Watching()
+    guard = guard_of(host, watching, first="candid/cn")
+    async with aclosing(guard.stream([Message(role="user", text=SOUP)])) as events:
+        async for event in events:
+            if isinstance(event, Delta):
+                break
+    (seen,) = watching.over
+    assert seen.attempts[0].outcome == "left"
+    assert seen.attempts[0].first is not None
+    assert seen.attempts[0].verdict is None
+
+
+async def test_a_reply_in_one_piece_has_no_first_token(host: replies.Host) -> None:
+    watching = Watching()
+    guard = guard_of(host, watching, first="candid/cn")
+
+    def relaying(model: ModelSpec) -> Relay:
+        body = {"model": model.id, "messages": [{"role": "user", "content": SOUP}]}
+        return Relay(host_of(model, guard.connection), body, 5.0)
+
+    events = guard.stream([Message(role="user", text=SOUP)], relaying=relaying)
+    assert [event.text async for event in events if isinstance(event, Delta)] == [
+        replies.CANDID["", "en"]
+    ]
+    await close_shared_session()
+    (attempt,) = watching.over[0].attempts.values()
+    assert (attempt.outcome, attempt.streamed, attempt.first_token) == ("done", False, None)
+
+
+async def test_faults_of_hosts_and_tries_are_told(host: replies.Host) -> None:
+    watching = Watching()
+    await ask(guard_of(host, watching, first="fault/503"), SOUP)
+    failed, answered = watching.over[0].attempts.values()
+    assert failed.outcome == "failed"
+    assert failed.waits == ["unavailable", "unavailable"]
+    assert failed.first is None
+    assert (answered.cause, answered.outcome) == ("failed", "done")
+
+
+async def test_where_nothing_is_judged_there_is_no_verdict_and_no_look(host: replies.Host) -> None:
+    watching = Watching()
+    await ask(guard_of(host, watching), TIANANMEN, mode="off")
+    (seen,) = watching.over
+    assert seen.attempts[0].verdict is None
+    assert not seen.looks
+
+
+def test_checks_are_told_and_a_warm_up_is_none() -> None:
+    watching = Watching()
+    guard = Guard(observers=[watching])
+    guard.warm_up()
+    held = guard.check(TIANANMEN, "I cannot discuss this topic.", model="Qwen/QwQ-32B")
+    (told,) = watching.checks
+    assert (told.model, told.verdict) == ("Qwen/QwQ-32B", held)
+    assert told.seconds > 0
+
+
+@pytest.mark.parametrize("where", ["begin", "end"])
+async def test_an_observer_that_fails_harms_neither_the_reply_nor_other_observers(
+    host: replies.Host, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    before, after = Watching(), Watching()
+    guard = guard_of(host, before, Broken(where), after)
+    with caplog.at_level(logging.ERROR):
+        assert await ask(guard, SOUP) == replies.CANDID["", "en"]
+        assert guard.check(SOUP, "Soak them.").status == "clean"
+    assert len(before.over) == len(after.over) == 1
+    assert len(before.checks) == len(after.checks) == 1
+    assert [record.message for record in caplog.records] == ["the observer Broken failed"] * 2
