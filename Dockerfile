@@ -3,10 +3,10 @@ RUN useradd --create-home --uid 1000 candor
 WORKDIR /home/candor/app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
-COPY --chown=1000:1000 . .
-RUN mkdir -p /home/candor/data && chown 1000:1000 /home/candor/data
+COPY . .
+RUN python -m compileall -q -x tests . && mkdir -p /home/candor/data && chown 1000:1000 /home/candor/data
 USER 1000
-ENV HOST=0.0.0.0 PORT=7860 CANDOR_DATA=/home/candor/data PYTHONUNBUFFERED=1
+ENV HOST=0.0.0.0 PORT=7860 CANDOR_DATA=/home/candor/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 VOLUME /home/candor/data
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=40s \

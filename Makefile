@@ -1,5 +1,5 @@
-# make run · make test · make check · make lock
-.PHONY: run test check lock clean
+# make run · make test · make check · make lock · make audit · make fuzz
+.PHONY: run test check lock audit fuzz clean
 PY := .venv/bin/python
 
 run: .venv/.run
@@ -30,6 +30,20 @@ lock:
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-ray.in -o requirements-ray.txt
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-otel.in -o requirements-otel.txt
 	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock" requirements-fuzz.in -o requirements-fuzz.txt
+
+# every locked package against PyPI's list of vulnerabilities; exit code 3 where it cannot be asked
+audit:
+	test -x .venv-audit/bin/pip-audit || { python3 -m venv .venv-audit && .venv-audit/bin/pip install -q pip-audit; }
+	.venv-audit/bin/python scripts/audit.py $(wildcard requirements*.txt)
+
+# each target in turn, FUZZ_SECONDS each; what breaks one lands in fuzz/found
+FUZZ_SECONDS ?= 600
+fuzz: .venv/.test requirements-fuzz.txt
+	sh scripts/venv.sh requirements-fuzz.txt
+	for target in text topics stream body markdown; do \
+		$(PY) -m fuzz $$target --seconds $(FUZZ_SECONDS) || exit 1; \
+	done
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-audit .pytest_cache .mypy_cache .ruff_cache

@@ -51,12 +51,14 @@ def main(*, migrate: bool = False) -> int:
     gc.freeze()
     gc.set_threshold(*COLLECTING)
     from chat.announce import announce
+    from chat.timely import PROTOCOL
 
     announce(settings)
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
+        http=PROTOCOL,
         log_config=None,  # its lines are ours
         access_log=False,
         timeout_graceful_shutdown=3,

@@ -45,6 +45,7 @@ def serve(
     import uvicorn
 
     from .api.serve import from_environment
+    from .timely import PROTOCOL
 
     with summed_up() if workers > 1 else nullcontext():
         app = from_environment()  # what is wrong is told before anything is served
@@ -55,6 +56,7 @@ def serve(
             host=host,
             port=port,
             workers=workers,
+            http=PROTOCOL,
             log_config=None,  # its lines are ours
             access_log=False,
             proxy_headers=False,

@@ -26,6 +26,7 @@ from .texts import texts
 from .view import View, flag, language_of
 
 CALL = 2_000  # characters of what a tool returned
+MARKUP = re.compile(r"[<>&!\[\]`]")
 SIGNS = re.compile(r"([\\`*_\[\]<>#|~!$&])")
 # HTML, images and GitHub's coloured notes, unless a backslash already makes them words
 LIVE = re.compile(r"(\\*)(<(?=[A-Za-z/!?])|!(?=\[)|\[(?=!))")
@@ -36,7 +37,7 @@ def written(conversation: Conversation, view: View) -> str:
     title = one_line(conversation.title, 200)
     head = [
         "---",
-        f"title: {json.dumps(title, ensure_ascii=False)}",
+        f"title: {in_front(title)}",
         f"date: {conversation.created_at.isoformat(timespec='seconds')}",
         f"changed: {conversation.updated_at.isoformat(timespec='seconds')}",
         "source: Candor",
@@ -46,6 +47,12 @@ def written(conversation: Conversation, view: View) -> str:
     for number, turn in enumerate(conversation.path(), start=1):
         parts += turn_written(turn, number, conversation.attached(turn), view)
     return "\n\n".join(parts) + "\n"
+
+
+def in_front(title: str) -> str:
+    """A title for YAML, in which a viewer that knows no front matter finds no HTML and no image."""
+    quoted_title = json.dumps(title, ensure_ascii=False)
+    return MARKUP.sub(lambda sign: f"\\u{ord(sign[0]):04x}", quoted_title)
 
 
 def turn_written(turn: Turn, number: int, files: Sequence[Attachment], view: View) -> Iterator[str]:

@@ -33,7 +33,7 @@ from guard.types import (
 
 from .foreign import ForeignModel, model_of
 from .reading import MOST_FILES, READ_LIMIT, Kind, named
-from .store import Attachment, Conversation, Reply, Turn, Vote, new_id, storable
+from .store import Attachment, Conversation, Reply, Turn, Vote, new_id, on_one_line, storable
 
 FORM = "candor-conversation-1"
 MOST_CALLS = 200  # of one reply; more than the guard lets one make
@@ -181,7 +181,7 @@ class ConversationRecord(Value):
     """
 
     form: Literal["candor-conversation-1"]
-    title: Annotated[Label, Field(min_length=1)]
+    title: Annotated[Label, Field(min_length=1), AfterValidator(on_one_line)]
     model: Label
     mode: Mode
     begun: Moment

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from guard.catalogue import Catalogue
 from guard.errors import ProviderError, UnknownModel
@@ -49,6 +49,7 @@ from .store import (
     Turn,
     fault_of,
     now,
+    on_one_line,
     storable,
 )
 from .stream import Watcher, watch
@@ -181,6 +182,7 @@ class Body(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1, max_length=QUESTION_LIMIT)]
+Title = Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT), AfterValidator(on_one_line)]
 
 
 class Show(Body):
@@ -200,7 +202,7 @@ class Rate(Body):
 
 
 class Change(Body):
-    title: Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT)] | None = None
+    title: Title | None = None
     model: str | None = None
     mode: Mode | None = None
     tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] | None = None

@@ -1,5 +1,5 @@
-"""Headers that keep the page to itself (no outside image, script, style, font or connection), and a
-bound on what a request may bring.
+"""Headers that keep the page to itself (no outside image, script, style, font or connection), a
+bound on what a request may bring, and a door that lets through what of Gradio the page needs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 2_000_000  # bytes; the longest question, each character escaped, fits
 TOO_LARGE = "a request may bring at most {limit} bytes"
+PRIVATE = ("/candor/", "/admin", "/v1/", "/mcp")  # what answers there is one reader's or caller's
+OF_GRADIO = ("/assets/", "/static/", "/svelte/")
+PAGES_OF_GRADIO = ("/", "/favicon.ico", "/robots.txt", "/theme.css")
 FRAMES_ON_A_SPACE = "https://huggingface.co https://*.hf.space"
 
 
@@ -42,7 +45,10 @@ class SecurityHeaders:
             "content-security-policy": policy(on_a_space),
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
+            "cross-origin-resource-policy": "same-origin",
         }
+        if not on_a_space:  # there the page is a frame, and sign-in comes back from another site
+            self.headers["cross-origin-opener-policy"] = "same-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,9 +60,18 @@ class SecurityHeaders:
                 held = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     held.setdefault(name, value)  # a stricter one of the route stays
+                if kept := caching(scope["path"]):
+                    held.setdefault("cache-control", kept)
             await send(message)
 
         await self.app(scope, receive, with_headers)
+
+
+def caching(path: str) -> str | None:
+    """What browsers and proxies may keep of an answer that does not say; None: as they see fit."""
+    if path.startswith(PRIVATE):
+        return "no-store"
+    return None if path.startswith((*OF_GRADIO, "/theme.css")) else "private, no-cache"
 
 
 class PageOnly:
@@ -65,9 +80,6 @@ class PageOnly:
     The rest is for apps whose logic is Gradio's: uploads that anyone may leave, a proxy, files by
     their path, queues and sessions by an id. Ours has none of it, so that nobody gets at it.
     """
-
-    PATHS = ("/", "/theme.css", "/favicon.ico", "/robots.txt")
-    FOLDERS = ("/assets/", "/static/", "/svelte/")
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -83,7 +95,7 @@ class PageOnly:
     def lets(self, scope: Scope) -> bool:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-        return reads and (path in self.PATHS or path.startswith(self.FOLDERS))
+        return reads and (path in PAGES_OF_GRADIO or path.startswith(OF_GRADIO))
 
 
 class BodyLimit:

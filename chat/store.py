@@ -60,6 +60,7 @@ from sqlalchemy.types import TypeDecorator
 
 from guard.attempt import STOPPED
 from guard.errors import ConfigError
+from guard.plain import plain
 from guard.text import split_thinking
 
 from .migrating import migrate_postgresql, migrate_sqlite, migration_due
@@ -1300,7 +1301,12 @@ def index_reply(session: Session, reply_id: str, found: list[str] | None = None)
 
 def titled(question: str) -> str:
     """A title by a question."""
-    return shortened(" ".join(question.split()), TITLE_LENGTH)
+    return shortened(on_one_line(question), TITLE_LENGTH)
+
+
+def on_one_line(title: str) -> str:
+    """A title without signs that turn the words beside it: it stands in lists, tabs and exports."""
+    return plain(" ".join(title.split())) or "…"
 
 
 def shortened(line: str, most: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from ..errors import FaultKind, ProviderError
 
+NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]*)?")  # more than thirty years is no wait
 KINDS: dict[int, FaultKind] = {
     401: "unauthorized",
     402: "payment",
@@ -51,10 +53,10 @@ def of_status(status: int, waits: str) -> ProviderError:
 
 def seconds_of(waits: str) -> float | None:
     """A `retry-after` in seconds: hosts give a number, or a date (RFC 9110, 10.2.3)."""
-    if waits.replace(".", "", 1).isdigit():
+    if NUMBER.fullmatch(waits):
         return float(waits)
     try:
         due = parsedate_to_datetime(waits)
-    except ValueError:
+        return max((due - datetime.now(due.tzinfo)).total_seconds(), 0.0)
+    except (ValueError, OverflowError):
         return None
-    return max((due - datetime.now(due.tzinfo)).total_seconds(), 0.0)

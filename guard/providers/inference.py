@@ -8,6 +8,7 @@ choices.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any, Self
@@ -36,6 +37,8 @@ from .host import Host
 from .plainly import iterate
 from .transport import served_header, shared_client
 
+ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 NO_KEY = "none"  # the hub's client takes an empty key for leave to look for the operator's own
 
 
@@ -72,6 +75,8 @@ class PooledClient(AsyncInferenceClient):
                 return
             if data:
                 told = json.loads(data, object_hook=Told)
+                if ESCAPED.search(data):
+                    told = characters(told)
                 if told.error is not None:
                     raise TextGenerationError(told.error)
                 yield told
@@ -82,6 +87,18 @@ class Told(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         return self.get(name)
+
+
+def characters(told: Any) -> Any:
+    """A host's words with a sign in place of NUL and of half characters, which are no text.
+
+    Neither a database nor UTF-8 takes them; some hosts cut a character in two.
+    """
+    if isinstance(told, str):
+        return NO_CHARACTER.sub("\ufffd", told)
+    if isinstance(told, dict):
+        return Told((characters(key), characters(value)) for key, value in told.items())
+    return [characters(one) for one in told] if isinstance(told, list) else told
 
 
 def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:
@@ -226,14 +243,14 @@ class InferenceChat(BaseChatModel):
             with faults(self.token), served_header(streamed=False) as served:
                 output = await asking
                 choice = output.choices[0]
-                reasoning = reasoning_of(choice.message)
+                reasoning = characters(reasoning_of(choice.message))
                 message = AIMessage(
-                    content=choice.message.content or "",
+                    content=characters(choice.message.content or ""),
                     additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
                     tool_calls=[*map(whole_call_of, choice.message.tool_calls or ())],
                     response_metadata={
                         "finish_reason": choice.finish_reason,
-                        "model_name": output.model or self.model_name,
+                        "model_name": characters(output.model or self.model_name),
                         "provider": served.name or self.provider,
                     },
                     usage_metadata=usage_of(output.usage),
@@ -339,5 +356,5 @@ def faults(key: SecretStr | None) -> Iterator[None]:
         raise ProviderError("interrupted", f"the connection broke: {error}") from error
     except TextGenerationError as error:
         raise of_report(error.args[0] if error.args else "", key) from None
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ProviderError("malformed", "the host sent something that cannot be read") from error

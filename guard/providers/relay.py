@@ -140,9 +140,9 @@ def piece_of(chunks: list[dict[str, Any]]) -> Piece:
         metadata["model_name"] = str(chunk.get("model") or "")
         usage = usage_of(chunk.get("usage")) or usage
         for choice in chunk.get("choices") or ():
+            said = message_of(choice)
             if choice.get("index"):
                 continue
-            said = choice.get("delta") or choice.get("message") or {}
             text.append(words_of(said))
             thoughts.append(said.get("reasoning_content") or said.get("reasoning") or "")
             calls = calls or bool(said.get("tool_calls") or said.get("function_call"))
@@ -152,6 +152,14 @@ def piece_of(chunks: list[dict[str, Any]]) -> Piece:
     reasoning = {"reasoning_content": thought} if thought else {}
     words = tuple(filter(None, text))
     return Piece(tuple(chunks), "".join(words), reasoning, metadata, usage, calls, words)
+
+
+def message_of(choice: dict[str, Any]) -> dict[str, Any]:
+    """What a choice holds; those behind the first are handed on too, so they must be sound."""
+    parts = [choice.get("delta") or {}, choice.get("message") or {}]
+    if not all(isinstance(part, dict) for part in parts):
+        raise TypeError("the message of a choice is no object")
+    return parts[0] or parts[1]
 
 
 def words_of(said: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Programs that look for input which breaks Candor; `make fuzz` runs them."""
