@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import sys
+import time
+from contextlib import suppress
+from socket import socket
 
 from guard import topics
 from guard.errors import CandorError
@@ -25,7 +29,7 @@ def main() -> int:
         topics.load()
         from chat.store import ready
 
-        asyncio.run(ready(settings.database))
+        asyncio.run(ready(settings.database, alone=settings.redis_url is None))
         from chat.app import build
 
         app = build(settings)
@@ -39,15 +43,26 @@ def main() -> int:
     from chat.announce import announce
 
     announce(settings)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=math.ceil(settings.drains),
         forwarded_allow_ips="*" if settings.on_a_space else None,
     )
-    return 0
+
+    class Server(uvicorn.Server):
+        """Says when it was told to stop, from which on replies have so long to end."""
+
+        async def shutdown(self, sockets: list[socket] | None = None) -> None:
+            app.state.stops_at = time.monotonic() + settings.drains
+            await super().shutdown(sockets)
+
+    server = Server(config)
+    with suppress(KeyboardInterrupt):  # raised again by uvicorn, when all has ended
+        server.run()
+    return 0 if server.started else 3
 
 
 if __name__ == "__main__":

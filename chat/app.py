@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 # Before gradio and langchain are imported: nothing leaves this machine unasked.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -57,6 +59,9 @@ from .settings import Settings
 from .store import UNREACHABLE, NotFound, Store
 from .sweep import sweeping
 
+if TYPE_CHECKING:
+    from .replicas.replica import Replica
+
 ROUTERS = (
     router,
     answering.router,
@@ -93,13 +98,22 @@ def build(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store = await Store(settings.database).open()
-        chat = app.state.chat = Chat(store, models, connection, tool_servers, can_sign_in=signs_in)
+        store = await Store(settings.database).open(alone=False)
+        replica = replica_of(settings, store)
+        chat = app.state.chat = Chat(
+            store, models, connection, tool_servers, can_sign_in=signs_in, others=replica
+        )
         v1.state.api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
         ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
         swept = asyncio.create_task(sweeping(store))
-        async with mcp.serving(chat.visitors), asking.serving(chat.visitors):
+        async with (
+            beside(chat, replica) if replica else store.sole(),
+            mcp.serving(chat.visitors),
+            asking.serving(chat.visitors),
+        ):
             yield
+            stops_at = getattr(app.state, "stops_at", 0.0)
+            await chat.drain(max(0.0, stops_at - time.monotonic()))
         swept.cancel()
         await asyncio.wait([swept])
         await ready
@@ -147,6 +161,34 @@ def build(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, larger=larger, apart=API)
     app.add_middleware(SecurityHeaders, on_a_space=settings.on_a_space)
     return app
+
+
+def replica_of(settings: Settings, store: Store) -> Replica | None:
+    """This process among others, where the operator names their Redis.
+
+    Raises:
+        ConfigError: its address cannot be read.
+    """
+    if settings.redis_url is None:
+        return None
+    from .replicas.link import Link
+    from .replicas.replica import Replica
+
+    return Replica(Link(settings.redis_url.get_secret_value()), store)
+
+
+@asynccontextmanager
+async def beside(chat: Chat, replica: Replica) -> AsyncIterator[None]:
+    """Tell the other replicas, listen to them, and go on with what those leave that are gone."""
+    from .replicas.taking import TakingOver
+
+    replica.start()
+    taking = asyncio.create_task(TakingOver(chat, replica).forever())
+    try:
+        yield
+    finally:
+        taking.cancel()
+        await asyncio.wait([taking])
 
 
 def get_ready(guard: Guard) -> None:

@@ -28,7 +28,7 @@ async def go_on(id_: str, reply_id: str, who: Who, chat: Shared) -> dict[str, An
     async with chat.live.alone(id_):
         place = await replied(chat.store, who.owner, id_, reply_id)
         reply = place.reply(reply_id)
-        if chat.live.get(id_) or not render.continues(place, reply, view):
+        if await chat.live.find(id_) or not render.continues(place, reply, view):
             raise HTTPException(409, view.say.continue_not_now)
         spec = offered(reply.model["id"], view)
         return await run(chat, who, id_, place.turn.id, spec, grows=reply_id)

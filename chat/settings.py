@@ -15,6 +15,9 @@ from guard.providers import Connection
 ROOT = Path(__file__).parents[1]
 
 
+DRAIN, DRAIN_ALONE = 30.0, 3.0  # seconds
+
+
 class Settings(BaseSettings):
     """Environment variables by name; `CANDOR_` ones are ours, the others are customary."""
 
@@ -34,6 +37,7 @@ class Settings(BaseSettings):
     title_model: str | None = Field(default=None, alias="CANDOR_TITLE_MODEL")
     database_url: str = Field(default="", alias="CANDOR_DATABASE_URL")
     redis_url: SecretStr | None = Field(default=None, alias="CANDOR_REDIS_URL")
+    drain: float | None = Field(default=None, alias="CANDOR_DRAIN", ge=0, le=3600)
     data: Path = Field(default=ROOT / "data", alias="CANDOR_DATA")
     models: Path = Field(default=catalogue_file.FILE, alias="CANDOR_MODELS")
     audit: Path | None = Field(default=None, alias="CANDOR_AUDIT")
@@ -49,6 +53,13 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy address of the store: SQLite in `CANDOR_DATA` unless another is given."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data / 'candor.sqlite3'}"
+
+    @property
+    def drains(self) -> float:
+        """Seconds in which replies that come in may end, as the app goes down."""
+        if self.drain is not None:
+            return self.drain
+        return DRAIN if self.redis_url else DRAIN_ALONE
 
     def catalogue(self) -> Catalogue:
         """`models.yaml` with the deployment's default and its model for titles.

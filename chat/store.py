@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
@@ -45,7 +45,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine import Connection as SyncConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncAttrs,
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    create_async_engine,
+)
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -77,10 +83,17 @@ LONG = 4_000  # characters; work on more is done in a thread, so that nobody els
 AT_ONCE = 100  # rows that are written together
 CONNECTIONS = 15  # to SQLite, at most
 BUSY = 15  # seconds to wait for another writer
+ANSWERS = 15.0  # seconds in which a server must; one that is there and silent counts as gone
 LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connection, then ends
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
 Vote = Literal["first", "second", "both", "neither"]  # of two replies side by side
 WRITTEN_ANEW = "INSERT INTO indexed_words(indexed_words) VALUES ('optimize')"
+SOLE, MIGRATES = 0x43616E646F72, 0x43616E646F73  # of locks, within the database
+GOES_DOWN = 10  # seconds in which a process that ran before may end
+TWO_PROCESSES = (
+    "another Candor uses this database. For several replicas, set CANDOR_REDIS_URL for each; "
+    "else end the other, or give CANDOR_DATABASE_URL another database."
+)
 ADVICE = "Set CANDOR_DATA to a folder that can be written, or CANDOR_DATABASE_URL."
 
 
@@ -292,10 +305,19 @@ class Reply(Base):
     None where a model gave it here: then alone its verdict is this app's. No route takes it away.
     `omitted` is what of the conversation's files the model was not told. `options` are what the
     reader had set for it; `prompted` says that a system prompt was among it, also where its words
-    are not known (in a copy of a shared conversation).
+    are not known (in a copy of a shared conversation). `runner` is the run that may write it, where
+    there are several replicas; whoever takes a reply over sets its own.
     """
 
     __tablename__ = "reply"
+    __table_args__ = (
+        Index(
+            "ix_reply_streaming",
+            "turn_id",
+            sqlite_where=text("state = 'streaming'"),
+            postgresql_where=text("state = 'streaming'"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     turn_id: Mapped[str] = mapped_column(ForeignKey("turn.id", ondelete="CASCADE"), index=True)
@@ -324,6 +346,7 @@ class Reply(Base):
     omitted: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     options: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     prompted: Mapped[bool] = mapped_column(default=False, server_default=false())
+    runner: Mapped[str | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
@@ -467,6 +490,24 @@ class NotFound(LookupError):
     """There is no such row, or it is somebody else's."""
 
 
+class Taken(Exception):
+    """Another run writes this reply now."""
+
+
+class Left(NamedTuple):
+    """A reply that streams, as far as it says who runs it and where it stands."""
+
+    conversation: str
+    owner: str
+    turn: str
+    reply: str
+    run: int
+    step: int
+    lane: int
+    runner: str | None
+    created_at: datetime
+
+
 class TooMany(Exception):
     """A conversation has as many shares as it may have."""
 
@@ -494,7 +535,9 @@ class Store:
 
     def _engine(self) -> AsyncEngine:
         if not self.url.drivername.startswith("sqlite"):
-            return create_async_engine(self.url, pool_pre_ping=True)
+            return create_async_engine(
+                self.url, pool_pre_ping=True, pool_timeout=ANSWERS, connect_args=bounds(self.url)
+            )
         if self.url.database in {None, "", ":memory:"}:
             self.url = make_url(in_memory())
         file = self.url.database or ""
@@ -515,21 +558,29 @@ class Store:
         """
         execute_all(connection, "foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON")
 
-    async def open(self) -> Self:
+    async def open(self, *, alone: bool = True) -> Self:
         """Bring the tables up to date, and mark what a killed process left streaming.
+
+        Args:
+            alone: whether no other process runs replies in this database; else all is left as it
+                is, for them or for who takes it over.
 
         Raises:
             ConfigError: the database cannot be reached, read or written, or is a newer Candor's.
         """
         try:
             await self._open()
+            if alone:
+                await self.write(interrupt)
         except (*UNREACHABLE, SQLAlchemyError) as error:
             await self.close()
             await asyncio.sleep(LAST_WORDS)
-            shown = self.url.render_as_string(hide_password=True)
-            cause = getattr(error, "orig", error)
-            raise ConfigError(f"the database {shown} cannot be used: {cause}. {ADVICE}") from error
+            raise self._unusable(error) from error
         return self
+
+    def _unusable(self, error: Exception) -> ConfigError:
+        shown, cause = self.url.render_as_string(hide_password=True), getattr(error, "orig", error)
+        return ConfigError(f"the database {shown} cannot be used: {cause}. {ADVICE}")
 
     async def _open(self) -> None:
         if self.url.drivername.startswith("sqlite"):
@@ -537,11 +588,55 @@ class Store:
         async with self.engine.connect() as connection:
             due = await connection.run_sync(migration_due)
         if due:
-            async with self.engine.begin() as connection:
+            async with self._unbounded() as connection:
                 if connection.dialect.name == "sqlite":  # else each step would commit by itself
                     await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                await connection.run_sync(migrate)
-        await self.write(interrupt)
+                else:  # another replica may begin just now
+                    await connection.execute(select(func.pg_advisory_xact_lock(MIGRATES)))
+                if await connection.run_sync(migration_due):
+                    await connection.run_sync(migrate)
+
+    @asynccontextmanager
+    async def sole(self) -> AsyncIterator[None]:
+        """Be the one process that runs replies in this database, and mark what the last one left.
+
+        PostgreSQL tells two such processes apart, by a lock that a connection holds.
+
+        Raises:
+            ConfigError: another one runs replies there, or it cannot be written.
+        """
+        async with AsyncExitStack() as held:
+            try:
+                if not self._threads:
+                    await self._lock(await held.enter_async_context(self.engine.connect()))
+                await self.write(interrupt)
+            except UNREACHABLE as error:
+                raise self._unusable(error) from error
+            yield
+
+    async def _lock(self, connection: AsyncConnection) -> None:
+        """Take the lock of the sole process; one that goes down just then is waited for."""
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for left in reversed(range(GOES_DOWN)):
+            if await connection.scalar(select(func.pg_try_advisory_lock(SOLE))):
+                return
+            if left:
+                await asyncio.sleep(1)
+        raise ConfigError(TWO_PROCESSES)
+
+    @asynccontextmanager
+    async def _unbounded(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may take long."""
+        if self._threads:
+            async with self.engine.begin() as connection:
+                yield connection
+            return
+        engine = create_async_engine(self.url)
+        try:
+            async with engine.begin() as connection:
+                yield connection
+        finally:
+            await engine.dispose()
 
     async def _write_ahead(self) -> None:
         """Let readers go on beside a writer. The file remembers; SQLite does not wait for this."""
@@ -989,16 +1084,27 @@ class Store:
         made = self.upsert(Preferences, {"owner": owner}, values)
         await self.write(lambda session: session.execute(made))
 
-    def upsert(self, table: type[Base], key: dict[str, str], values: dict[str, Any]) -> Any:
-        """Set columns of the row of that key, or make it; two who do so at once both succeed."""
+    def upsert(
+        self,
+        table: type[Base],
+        key: dict[str, str],
+        values: dict[str, Any],
+        where: ColumnElement[bool] | None = None,
+    ) -> Any:
+        """Set columns of the row of that key, or make it; two who do so at once both succeed.
+
+        Args:
+            where: what must hold of a row that is there, else it stays as it is.
+        """
         on_postgresql = self.engine.dialect.name == "postgresql"
         made = (postgresql if on_postgresql else sqlite).insert(table).values(key | values)
-        return made.on_conflict_do_update(index_elements=[*key], set_=values)
+        return made.on_conflict_do_update(index_elements=[*key], set_=values, where=where)
 
     async def add_reply(self, reply: Reply, *, withheld_in: str | None = None) -> None:
         """A reply that begins; with the first of a run, its turn shows that run.
 
-        It is stored as it stands now, and may grow meanwhile.
+        It is stored as it stands now, and may grow meanwhile. Stored twice, as where the database
+        broke between a write and its answer, it is there once.
 
         Args:
             withheld_in: the conversation that gets a dot in the list, as the reply withholds.
@@ -1006,9 +1112,11 @@ class Store:
         reply.id = reply.id or new_id()
         values = columns_of(reply)
         found = await words_at_the_end(values)
+        mine = Reply.runner.is_not_distinct_from(values.get("runner"))
+        made = self.upsert(Reply, {"id": reply.id}, values, mine)
 
         def work(session: Session) -> None:
-            session.execute(insert(Reply).values(**values))
+            session.execute(made)
             if values["step"] == 0 and values["run"] > 0:  # until then a turn shows its first
                 shown = update(Turn).where(Turn.id == values["turn_id"])
                 session.execute(shown.values(shown_run=values["run"]))
@@ -1019,19 +1127,31 @@ class Store:
         await self.write(work)
 
     async def save_reply(
-        self, reply_id: str, *, withheld_in: str | None = None, **values: Any
+        self,
+        reply_id: str,
+        *,
+        withheld_in: str | None = None,
+        fence: str | None = None,
+        **values: Any,
     ) -> None:
         """Set columns of a reply. The search knows it once its state says that it has ended.
 
         Args:
             reply_id: of the reply.
             withheld_in: the conversation that gets a dot in the list, as the reply withholds.
+            fence: the run that writes; None: whoever asks may.
             values: by column.
+
+        Raises:
+            Taken: it is another run's meanwhile.
         """
         found = await words_at_the_end(values)
+        which = [Reply.id == reply_id, *([Reply.runner == fence] if fence else [])]
 
         def work(session: Session) -> None:
-            session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            changed = session.execute(update(Reply).where(*which).values(**values))
+            if fence and not changed.rowcount:  # type: ignore[attr-defined]
+                raise Taken(reply_id)
             if found is not None:
                 index_reply(session, reply_id, found)
             elif values.get("state", "streaming") != "streaming":
@@ -1045,11 +1165,70 @@ class Store:
         table = Reply.__table__
         growing = (
             update(table)  # type: ignore[arg-type]
-            .where(table.c.id == bindparam("reply"), table.c.state == "streaming")
+            .where(
+                table.c.id == bindparam("reply"),
+                table.c.state == "streaming",
+                table.c.runner.is_not_distinct_from(bindparam("whose")),
+            )
             .values(text=bindparam("said"), thoughts=bindparam("thought"))
         )
-        rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
+        rows = [
+            {"reply": one.id, "whose": one.runner, "said": one.text, "thought": one.thoughts}
+            for one in replies
+        ]
         await self.write(lambda session: session.execute(growing, rows))
+
+    async def streaming(self) -> list[Left]:
+        """All replies that come in, in any process, or that a killed one has left."""
+        query = (
+            select(
+                Conversation.id,
+                Conversation.owner,
+                *(Turn.id, Reply.id, Reply.run, Reply.step, Reply.lane),
+                *(Reply.runner, Reply.created_at),
+            )
+            .join(Turn, Turn.id == Reply.turn_id)
+            .join(Conversation, Conversation.id == Turn.conversation_id)
+            .where(Reply.state == "streaming")
+            .order_by(Reply.lane, Reply.step)
+        )
+        rows = await self.read(lambda session: session.execute(query).all())
+        return [Left(*row) for row in rows]
+
+    async def close_left(self, left: Left, runner: str, **told: str | None) -> bool:
+        """Mark a reply that nobody runs any more as interrupted; whether it was still as it was.
+
+        Args:
+            left: the reply.
+            runner: who writes it from now on.
+            told: more of its `text` and `thoughts` than is stored, where that is known.
+        """
+        which = (
+            Reply.id == left.reply,
+            Reply.state == "streaming",
+            Reply.runner.is_not_distinct_from(left.runner),
+        )
+
+        def work(session: Session) -> bool:
+            closed = update(Reply).where(*which).values(state="interrupted", runner=runner, **told)
+            if not session.execute(closed).rowcount:  # type: ignore[attr-defined]
+                return False
+            index_reply(session, left.reply)
+            return True
+
+        return await self.write(work)
+
+    async def stop_left(self, conversation_id: str, runner: str, state: State) -> None:
+        """Close what streams in a conversation though nobody runs it."""
+        here = select(Turn.id).where(Turn.conversation_id == conversation_id)
+        closed = update(Reply).where(Reply.state == "streaming", Reply.turn_id.in_(here))
+
+        def work(session: Session) -> None:
+            left = session.scalars(closed.values(state=state, runner=runner).returning(Reply.id))
+            for id_ in left.all():
+                index_reply(session, id_)
+
+        await self.write(work)
 
     async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> None:
         """Keep a reader's `feedback` or `not_withheld` on one of their replies."""
@@ -1269,6 +1448,13 @@ def one_trip(url: URL) -> dict[str, Any]:
     return {"module": OneTripDriver(), "pool_size": CONNECTIONS, "max_overflow": 0}
 
 
+def bounds(url: URL) -> dict[str, Any]:
+    """How long PostgreSQL's driver waits for a connection and for an answer."""
+    if url.get_driver_name() != "asyncpg":
+        return {}
+    return {"timeout": ANSWERS / 3, "command_timeout": ANSWERS}
+
+
 def in_memory() -> str:
     """The address of a new SQLite database in memory, which is there while it has a connection."""
     return f"sqlite+aiosqlite:///file:/candor-{new_id()}?vfs=memdb&uri=true"
@@ -1315,11 +1501,19 @@ def migrate(connection: SyncConnection) -> None:
     command.upgrade(config, "head")
 
 
-async def ready(url: str) -> None:
+async def ready(url: str, *, alone: bool = True) -> None:
     """Open the store once and close it, before anything is served.
+
+    Args:
+        alone: whether no other process may run replies in it.
 
     Raises:
         ConfigError: the database cannot be used.
     """
-    store = await Store(url).open()
-    await store.close()
+    store = await Store(url).open(alone=False)
+    try:
+        if alone:
+            async with store.sole():
+                pass
+    finally:
+        await store.close()

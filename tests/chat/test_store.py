@@ -172,6 +172,8 @@ async def test_turns_of_an_old_database_follow_the_run_that_is_shown(
     async with store.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE turn DROP COLUMN parent_run"))
         await connection.execute(text("DROP TABLE api_key"))
+        await connection.execute(text("DROP INDEX ix_reply_streaming"))
+        await connection.execute(text("ALTER TABLE reply DROP COLUMN runner"))
         before = text("UPDATE alembic_version SET version_num = :number")
         await connection.execute(before, {"number": followed_run.down_revision})
     again = await Store(url).open()
