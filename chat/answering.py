@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException
 from pydantic import Field
+from sqlalchemy.exc import IntegrityError
 
 from guard import policy
 from guard.text import split_thinking
@@ -16,7 +18,7 @@ from guard.types import Message, Mode, ModelSpec, Options
 from . import files, render, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
-from .in_place import in_place
+from .in_place import InPlace, in_place
 from .personal import options_of
 from .reading import MOST_FILES
 from .routes import (
@@ -34,10 +36,12 @@ from .routes import (
     refuse_mode,
     whole_turn,
 )
-from .store import Attachment, NotFound, Reply, Turn, shows_images
+from .store import Attachment, NotFound, Reply, Turn, new_id, shows_images
 from .talk import Asked, talk
 from .titles import Asker
 from .view import View, language_of
+
+TurnId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
 
@@ -45,7 +49,8 @@ router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depe
 class Ask(Body):
     """A question, in a conversation or, without one, in a new one; `files` are ids.
 
-    `temporary`: the page has said that it is not stored.
+    `temporary`: the page has said that it is not stored. `turn` is the id that the question gets:
+    put again, as where the connection broke before the answer, it is there once.
     """
 
     question: Text
@@ -55,10 +60,12 @@ class Ask(Body):
     tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] = []
     files: Annotated[list[str], Field(max_length=MOST_FILES)] = []
     temporary: bool = False
+    turn: TurnId = Field(default_factory=new_id)
 
 
 class Edit(Body):
     question: Text
+    turn: TurnId = Field(default_factory=new_id)
 
 
 class Retry(Body):
@@ -84,17 +91,25 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     if body.temporary and not chat.store.temporary:
         raise NotFound(id_)  # it is gone, and nothing of it may be stored
     await files.refuse(attached, id_, who, chat, spec)
-    if id_ is None:
-        title = view.say.temporary if body.temporary else question
-        first = Turn(question=question, files=attached)
-        begun = await chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
-        return await run(chat, who, begun.id, first.id, spec)  # nobody else knows of it yet
-    async with chat.live.alone(id_):
+    async with chat.live.alone(id_ or body.turn):
+        if id_ is None:
+            title = view.say.temporary if body.temporary else question
+            first = Turn(id=body.turn, question=question, files=attached)
+            start = chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
+            with suppress(IntegrityError):
+                return await run(chat, who, (await start).id, body.turn, spec)
+            return await asked_before(chat, who, body.turn, spec)
         last = (await chat.store.heading(who.owner, id_)).leaf_id
+        if last == body.turn:
+            return await asked_before(chat, who, body.turn, spec)
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
         values: dict[str, Any] = {"model": spec.id, "mode": body.mode, "tools": chosen}
-        turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
-        return await run(chat, who, id_, turn_id, spec)
+        values["turn_id"] = body.turn
+        try:
+            await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
+        except IntegrityError:
+            return await asked_before(chat, who, body.turn, spec)
+        return await run(chat, who, id_, body.turn, spec)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/edit")
@@ -106,11 +121,15 @@ async def edit(id_: str, turn_id: str, body: Edit, who: Who, chat: Shared) -> di
     files.refuse_blind(place.files, spec, view)
     question = clean(body.question)
     async with chat.live.alone(id_):
+        if body.turn in place.siblings:
+            return await asked_before(chat, who, body.turn, spec)
         await chat.live.stop(id_)  # the edited question may follow another run than it shows
-        new = await chat.store.add_turn(
-            who.owner, id_, question, turn.parent_id, turn.files, parent_run=turn.parent_run
-        )
-        return await run(chat, who, id_, new, spec)
+        below: dict[str, Any] = {"parent_run": turn.parent_run, "turn_id": body.turn}
+        try:
+            await chat.store.add_turn(who.owner, id_, question, turn.parent_id, turn.files, **below)
+        except IntegrityError:
+            return await asked_before(chat, who, body.turn, spec)
+        return await run(chat, who, id_, body.turn, spec)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/retry")
@@ -145,6 +164,34 @@ async def stop(id_: str, who: Who, chat: Shared) -> dict[str, Any]:
     await chat.store.heading(who.owner, id_)
     await chat.live.stop(id_)
     return {}
+
+
+async def asked_before(chat: Chat, who: Reader, turn_id: str, spec: ModelSpec) -> dict[str, Any]:
+    """A question that is put again: its turn as it stands; one that nobody answers is answered.
+
+    Raises:
+        NotFound: it is somebody else's, or deleted.
+    """
+    id_ = await chat.store.conversation_of(who.owner, turn_id)
+    place = await in_place(chat.store, who.owner, id_, turn_id)
+    if not place.turn.replies and await chat.live.find(id_) is None:
+        return await run(chat, who, id_, turn_id, spec)
+    view = chat.view(who)
+    return to_show(chat, place, view, await whole_turn(place, view))
+
+
+def to_show(chat: Chat, place: InPlace, view: View, html: str) -> dict[str, Any]:
+    """A turn for the page to show, and what of the rest changes with it."""
+    conversation = place.conversation
+    return {
+        "conversation": conversation.id,
+        "turn": place.turn.id,
+        "html": html,
+        "path": place.path,
+        "title": conversation.title,
+        "entry": listed_entry(chat, conversation, view),
+        "picked": None,
+    }
 
 
 async def run(
@@ -198,15 +245,8 @@ async def run(
     )
     if not chat.store.temporary:
         chat.titles.begin(place, live, Asker(who.owner, chat.guard(who), who.token))
-    return {
-        "conversation": conversation_id,
-        "turn": turn_id,
-        "html": html,
-        "path": place.path,
-        "title": conversation.title,
-        "entry": listed_entry(chat, conversation, view),
-        "picked": render.picked(spec, view, own) if spec.id == conversation.model else None,
-    }
+    picked = render.picked(spec, view, own) if spec.id == conversation.model else None
+    return to_show(chat, place, view, html) | {"picked": picked}
 
 
 def mode_of_more(mode: Mode, turn: Turn) -> Mode:

@@ -730,6 +730,19 @@ class Store:
         which = Turn.id == turn_id
         return await self.read(lambda session: turn_in(session, owner, conversation_id, which))
 
+    async def conversation_of(self, owner: str, turn_id: str) -> str:
+        """The id of the conversation that has a turn.
+
+        Raises:
+            NotFound: there is none, or it is not the owner's.
+        """
+        query = select(Turn.conversation_id).join(Turn.conversation)
+        mine = Turn.id == turn_id, Conversation.owner == owner, Conversation.deleted_at.is_(None)
+        found = await self.read(lambda session: session.scalar(query.where(*mine)))
+        if found is None:
+            raise NotFound(turn_id)
+        return found
+
     async def start(
         self,
         owner: str,
@@ -747,13 +760,14 @@ class Store:
 
         Raises:
             NotFound: one of the turn's files is not there, or is not the owner's.
+            IntegrityError: there is a turn of that id.
         """
         conversation = Conversation(id=new_id(), owner=owner, title=titled(question), mode=mode)
         conversation.model, conversation.tools = model, [*tools]
         title = await listed_words(conversation.title)
         known = [indexed(conversation.id, conversation.id, None, title)]
         if first:
-            first.id, first.conversation_id = new_id(), conversation.id
+            first.id, first.conversation_id = first.id or new_id(), conversation.id
             conversation.leaf_id = first.id
             asked = await listed_words(first.question)
             known.append(indexed(first.id, conversation.id, first.id, asked))
@@ -777,6 +791,7 @@ class Store:
         files: Sequence[str] = (),
         *,
         parent_run: int | None = None,
+        turn_id: str | None = None,
         **values: Any,
     ) -> str:
         """A new question below `parent_id`; it becomes the one that is shown. Returns its id.
@@ -784,12 +799,14 @@ class Store:
         Args:
             files: the ids of what is attached.
             parent_run: the run that it follows; the one that is shown where left out.
+            turn_id: the id that it gets.
             values: columns of the conversation that are set with it: `model`, `mode`, `tools`.
 
         Raises:
             NotFound: the conversation or one of the files is not there, or is not the owner's.
+            IntegrityError: there is a turn of that id.
         """
-        turn = Turn(id=new_id(), conversation_id=conversation_id, question=question)
+        turn = Turn(id=turn_id or new_id(), conversation_id=conversation_id, question=question)
         turn.parent_id, turn.parent_run, turn.files = parent_id, parent_run, [*files]
         known = indexed(turn.id, conversation_id, turn.id, await listed_words(question))
 

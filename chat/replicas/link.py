@@ -17,7 +17,7 @@ from guard.errors import ConfigError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ANSWERS = 0.5  # seconds in which Redis must
+ANSWERS = 1.0  # seconds in which Redis must; this process may be slow to hear it
 REST = 1.0  # seconds without a call after one has failed
 BLOCK = 1.0  # seconds for which a read waits for news
 

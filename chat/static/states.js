@@ -115,7 +115,7 @@ export function standing({ root, state, api, question, send, again, say }) {
     if (kind !== "offline" && kind !== null) hide();
   }
 
-  return { signedOut, met, sent, unsent, asleep: (source) => source.readyState !== EventSource.OPEN && offline() };
+  return { signedOut, met, sent, unsent, awake: probe, asleep: (source) => source.readyState !== EventSource.OPEN && offline() };
 }
 
 // Of a number, of the text of one, or of a date, as HTTP allows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from served import API_KEY, HF_TOKEN, LLAMA, Page, free_port, page_of
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,9 +66,22 @@ def same_reader(first: Page, url: str) -> Iterator[Page]:
         yield page
 
 
-def text_of(messages: list[tuple[str, dict[str, Any]]]) -> str:
-    """All that a page was told, as one text."""
-    return " ".join(str(told) for _, told in messages)
+def stored(database: str, conversation: str) -> list[Any]:
+    """The replies of a conversation as the database has them, in their order."""
+
+    async def rows() -> list[Any]:
+        engine = create_async_engine(database)
+        query = text(
+            "SELECT reply.text, reply.state, reply.run, reply.step, reply.lane FROM reply"
+            " JOIN turn ON turn.id = turn_id WHERE conversation_id = :id"
+            " ORDER BY turn.created_at, run, step"
+        )
+        async with engine.connect() as connection:
+            found = [*await connection.execute(query, {"id": conversation})]
+        await engine.dispose()
+        return found
+
+    return asyncio.run(rows())
 
 
 def environment(host: str, database: str, redis: str, **more: str) -> dict[str, str]:

@@ -11,10 +11,8 @@ from typing import Any
 import databases
 import pytest
 import replies
-from replicated import Replica, environment, same_reader
+from replicated import Replica, environment, same_reader, stored
 from served import LLAMA, QWEN, SOUP, TIANANMEN, Page, page_of, settles
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 PACE = 0.1  # seconds between two pieces; a reply takes about three
 WHOLE = replies.CANDID["", "en"]
@@ -78,24 +76,6 @@ def pages(replicas: tuple[Replica, Replica]) -> Iterator[tuple[Page, Page]]:
         with same_reader(at_first, second.url) as at_second:
             at_second.state()
             yield at_first, at_second
-
-
-def stored(database: str, conversation: str) -> list[Any]:
-    """The replies of a conversation as the database has them, in their order."""
-
-    async def rows() -> list[Any]:
-        engine = create_async_engine(database)
-        query = text(
-            "SELECT reply.text, reply.state, reply.run, reply.step, reply.lane FROM reply"
-            " JOIN turn ON turn.id = turn_id WHERE conversation_id = :id"
-            " ORDER BY turn.created_at, run, step"
-        )
-        async with engine.connect() as connection:
-            found = [*await connection.execute(query, {"id": conversation})]
-        await engine.dispose()
-        return found
-
-    return asyncio.run(rows())
 
 
 def begun(page: Page, database: str, question: str = SOUP, **more: Any) -> str:
