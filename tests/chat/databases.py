@@ -6,30 +6,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-import redis
-from served import free_port, settles
+from servers import own_postgres, own_redis
 from sqlalchemy.ext.asyncio import create_async_engine
-
-BINARIES = Path("/usr/lib/postgresql")
-
-
-def binaries() -> Path | None:
-    """The folder of PostgreSQL's programs, where they and its driver are installed."""
-    if find_spec("asyncpg") is None:
-        return None
-    on_path = shutil.which("initdb")
-    if on_path:
-        return Path(on_path).resolve().parent
-    return next((path.parent for path in sorted(BINARIES.glob("*/bin/initdb"))), None)
 
 
 @contextmanager
@@ -39,32 +21,8 @@ def server() -> Iterator[str]:
     if given:
         yield given
         return
-    programs = binaries()
-    if programs is None:
-        pytest.skip("PostgreSQL or asyncpg is not installed, and TEST_POSTGRES_URL names no server")
-    # it refuses to run as root, and the path of its socket may not be long
-    user = "nobody" if os.getuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="candor-pg"))
-    if user:
-        shutil.chown(folder, user)
-    port = free_port()
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(
-            command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, timeout=120
-        )
-
-    try:
-        run("initdb", "-U", "candor", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        run("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
-        try:
-            yield f"postgresql+asyncpg://candor@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-m", "immediate", "-w", "stop")
-    finally:
-        shutil.rmtree(folder)
+    with own_postgres() as server:
+        yield server.url
 
 
 async def emptied(server: str) -> str:
@@ -84,29 +42,8 @@ def redis_server() -> Iterator[str]:
     if given:
         yield given
         return
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("Redis is not installed, and TEST_REDIS_URL names no server")
-    port = free_port()
-    quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--bind", "127.0.0.1"]
-    with tempfile.TemporaryDirectory(prefix="candor-redis") as folder:
-        process = subprocess.Popen([program, "--port", str(port), "--dir", folder, *quiet])
-        try:
-            url = f"redis://127.0.0.1:{port}/0"
-            assert settles(lambda: answers(url)), "Redis did not start"
-            yield url
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def answers(url: str) -> bool:
-    """Whether a Redis server can be reached."""
-    with redis.Redis.from_url(url) as client:
-        try:
-            return bool(client.ping())
-        except redis.ConnectionError:
-            return False
+    with own_redis() as server:
+        yield server.url
 
 
 def address(file: Path) -> str:
