@@ -15,8 +15,8 @@ from .link import Link
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-TTL = 2.5  # seconds
-RENEWED = 0.7  # seconds between two renewals
+TTL = 3.0  # seconds
+RENEWED = 0.6  # seconds between two renewals
 HELD = 15.0  # seconds for which whoever adds a turn may keep others from it
 
 # keys: leases. arguments: TTL, this replica's mark, values. What another replica holds is returned.

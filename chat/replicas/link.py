@@ -1,9 +1,8 @@
-"""Calls of Redis, each with a bound; where one fails, none is sent for a while."""
+"""Calls of Redis, each with a bound; after one has failed, none is sent until it answers again."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -18,7 +17,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ANSWERS = 1.0  # seconds in which Redis must; this process may be slow to hear it
-REST = 1.0  # seconds without a call after one has failed
 BLOCK = 1.0  # seconds for which a read waits for news
 
 
@@ -53,13 +51,12 @@ class Link:
         except ValueError as error:
             raise ConfigError(f"CANDOR_REDIS_URL: {error}", key="CANDOR_REDIS_URL") from error
         self.up = True
-        self._rests_until = 0.0
 
     async def __call__(self, work: Callable[[Redis], Awaitable[T]]) -> T:
         """What a call gives.
 
         Raises:
-            Gone: Redis does not answer, or did not within the last second.
+            Gone: Redis does not answer, or has not since the last call that failed.
         """
         return await self._answered(work, self._redis)
 
@@ -76,20 +73,30 @@ class Link:
         return await self._answered(work, self._reading)
 
     async def _answered(self, work: Callable[[Redis], Awaitable[T]], redis: Redis) -> T:
-        if time.monotonic() < self._rests_until:
+        if not self.up:
             raise Gone
         try:
-            found = await work(redis)
+            return await work(redis)
         except (RedisError, OSError) as error:
-            self._rests_until = time.monotonic() + REST
             if self.up:
                 log.error("Redis is gone (%s): this replica goes on by itself", error)  # noqa: TRY400
             self.up = False
             raise Gone from error
-        if not self.up:
-            log.warning("Redis is back")
+
+    async def probe(self) -> None:
+        """Find out whether Redis answers again, where it did not.
+
+        Raises:
+            Gone: it does not.
+        """
+        if self.up:
+            return
+        try:
+            await self._redis.ping()
+        except (RedisError, OSError) as error:
+            raise Gone from error
+        log.warning("Redis is back")
         self.up = True
-        return found
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -33,6 +33,7 @@ TOLD_FOR = 600.0  # seconds for which a stream stays that nothing is added to
 TOLD_AFTER = 60.0  # and after its end
 STOPS_WITHIN = 5.0  # seconds in which another replica must end a reply
 ASKED_EVERY = 0.05  # seconds
+PROBED = 0.2  # seconds between two looks whether Redis is back
 ADDS_WITHIN = 10.0  # seconds after which nobody is waited for who adds a turn
 MOST_MAIL = 1_000  # entries
 
@@ -145,12 +146,13 @@ class Replica:
     async def _hold(self) -> None:
         """Renew the leases of what runs here, and look whether what is followed still runs."""
         while True:
-            with suppress(Gone):
+            try:
+                await self._link.probe()
                 await self._renew()
                 await self._look_after()
-            if not self._link.up:
+            except Gone:
                 self._follow_nobody()
-            await asyncio.sleep(RENEWED)
+            await asyncio.sleep(RENEWED if self._link.up else PROBED)
 
     async def _renew(self) -> None:
         held = [*self._held.values()]
@@ -270,7 +272,7 @@ class Replica:
             try:
                 found = await self._link.read(streams)
             except Gone:
-                await asyncio.sleep(RENEWED)
+                await asyncio.sleep(PROBED)
                 continue
             for stream, entries in found:
                 if follower := followed.get(stream.decode()):

@@ -25,6 +25,7 @@ class Replica:
     """`python app.py` on a port of its own."""
 
     def __init__(self, folder: Path, name: str, **environment: str) -> None:
+        self.warm = False
         self.port, self.log = free_port(), folder / f"{name}.log"
         self.url = f"http://127.0.0.1:{self.port}"
         own = {"PORT": str(self.port), "CANDOR_DATA": str(folder / name)}

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from chat.announce import address, announce, without_password
 from chat.settings import Settings, load
@@ -140,3 +141,8 @@ def test_an_address_is_shown_as_a_browser_takes_it(host: str, shown: str) -> Non
 )
 def test_an_address_is_shown_without_secrets(url: str | None, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_replies_have_longer_to_end_where_others_serve_meanwhile() -> None:
+    assert Settings().drains < Settings(redis_url=SecretStr("redis://r/0")).drains == 30
+    assert Settings(redis_url=SecretStr("redis://r/0"), drain=0.0).drains == 0
