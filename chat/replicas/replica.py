@@ -323,9 +323,10 @@ class Replica:
         for live, _ in [*self._held.values()]:
             self.let_go(live)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for task in self._loops:
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        while going := [task for task in self._loops if not task.done()]:
+            for task in going:
+                task.cancel()
+            await asyncio.wait(going, timeout=ASKED_EVERY)  # a client may swallow one
         await self._link.close()
 
 

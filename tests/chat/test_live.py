@@ -383,8 +383,8 @@ async def test_a_reply_that_ends_on_a_full_disk_is_stored_when_there_is_room(fil
     await over(live)
     assert not live.kept
     assert not live.settled.is_set()
+    first = Turn(question="more? " * 5_000)
     with pytest.raises(OperationalError, match="full"):
-        first = Turn(question="more? " * 5_000)
         await store.start(OWNER, "more?", FIRST.id, "warn", first=first)
     await store.make_room()
     await live.settled.wait()

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from databases import address
+from databases import address, emptied
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -342,6 +342,22 @@ async def test_many_writers_at_once_lose_nothing(store: Store, url: str) -> None
 
 
 # --- opening ----------------------------------------------------------------------------------
+
+
+async def test_one_process_runs_replies_in_a_database_and_a_second_is_refused(
+    postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.store.GOES_DOWN", 1)
+    url = await emptied(postgresql)
+    first, second = await Store(url).open(alone=False), await Store(url).open(alone=False)
+    async with first.sole():
+        with pytest.raises(ConfigError, match="CANDOR_REDIS_URL"):
+            async with second.sole():
+                pass
+    async with second.sole():  # as soon as the first is gone
+        pass
+    await first.close()
+    await second.close()
 
 
 async def test_what_a_killed_process_left_streaming_is_marked(store: Store, url: str) -> None:
