@@ -38,8 +38,11 @@ def main() -> int:
         return 2
     import uvicorn
 
+    from chat.api.serve import COLLECTING
+
     gc.enable()
     gc.freeze()
+    gc.set_threshold(*COLLECTING)
     from chat.announce import announce
 
     announce(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from guard.types import Message, Mode, ModelSpec, Options
 from . import files, render, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
-from .in_place import InPlace, in_place
+from .in_place import InPlace, begun, in_place, placed
 from .personal import options_of
 from .reading import MOST_FILES
 from .routes import (
@@ -36,7 +35,7 @@ from .routes import (
     refuse_mode,
     whole_turn,
 )
-from .store import Attachment, NotFound, Reply, Turn, new_id, shows_images
+from .store import Attachment, NotFound, Reply, Store, Turn, new_id, shows_images
 from .talk import Asked, talk
 from .titles import Asker
 from .view import View, language_of
@@ -94,11 +93,14 @@ async def ask(body: Ask, who: Who, chat: Shared) -> dict[str, Any]:
     async with chat.live.alone(id_ or body.turn):
         if id_ is None:
             title = view.say.temporary if body.temporary else question
-            first = Turn(id=body.turn, question=question, files=attached)
+            first = Turn(id=body.turn, question=question, files=attached, replies=[])
             start = chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
-            with suppress(IntegrityError):
-                return await run(chat, who, (await start).id, body.turn, spec)
-            return await asked_before(chat, who, body.turn, spec)
+            try:
+                new = await start
+            except IntegrityError:
+                return await asked_before(chat, who, body.turn, spec)
+            known = None if attached else begun(new, first)
+            return await run(chat, who, new.id, body.turn, spec, known=known)
         last = (await chat.store.heading(who.owner, id_)).leaf_id
         if last == body.turn:
             return await asked_before(chat, who, body.turn, spec)
@@ -201,29 +203,33 @@ async def run(
     turn_id: str,
     spec: ModelSpec,
     *,
+    known: InPlace | None = None,
     below: list[Reply] | None = None,
     grows: str | None = None,
 ) -> dict[str, Any]:
     """Start a run of a turn, or go on with one; returns the turn to show.
 
     Args:
+        known: the turn in its place, where it is a conversation's first and has no files.
         below: the replies of the run that another model answers below.
         grows: the id of the reply that its model goes on with.
     """
     await chat.live.stop(conversation_id)
-    place = await in_place(chat.store, who.owner, conversation_id, turn_id)
-    told = await talk(chat.store, who.owner, conversation_id, turn_id)
+    if known:
+        place, told = known, [Asked(known.turn.question, [], None)]
+    else:
+        place, told = await placed_and_told(chat.store, who.owner, conversation_id, turn_id)
     conversation, turn, view = place.conversation, place.turn, chat.view(who)
-    begun = place.reply(grows) if grows else None
+    cut = place.reply(grows) if grows else None
     mode = allowed(conversation.mode, view)
     held = await files.held_by(told, who.owner, chat.store)
     own = await options_of(chat.readers, who.owner)
     if below and mode == "compare":
         mode = "fall back"
-    if begun:
+    if cut:
         mode = mode_of_more(mode, turn)
-        number, step = begun.run, begun.step
-        begun.state, begun.fault = "streaming", None
+        number, step = cut.run, cut.step
+        cut.state, cut.fault = "streaming", None
     else:
         number, step = below[0].run if below else turn.runs, len(below or [])
     source = partial(
@@ -235,18 +241,29 @@ async def run(
         token=who.token,
         tools=chat.tools.toolbox(conversation.tools or ()),
         options=lambda asked: own.get(asked.id, Options()),
-        goes_on=begun.text if begun else "",
-        thoughts=begun.thoughts if begun else None,
+        goes_on=cut.text if cut else "",
+        thoughts=cut.thoughts if cut else None,
+        relaying=chat.speaking(who),
     )
     turn.shown_run = number
     html = await whole_turn(place, view)  # while nothing changes it
-    live = await chat.live.begin(
-        conversation_id, turn_id, source, run=number, step=step, grows=begun
-    )
+    live = await chat.live.begin(conversation_id, turn_id, source, run=number, step=step, grows=cut)
     if not chat.store.temporary:
         chat.titles.begin(place, live, Asker(who.owner, chat.guard(who), who.token))
     picked = render.picked(spec, view, own) if spec.id == conversation.model else None
     return to_show(chat, place, view, html) | {"picked": picked}
+
+
+async def placed_and_told(
+    store: Store, owner: str, conversation_id: str, turn_id: str
+) -> tuple[InPlace, list[Asked]]:
+    """A turn as it stands, and all that its models are told, read at once."""
+    return await store.read(
+        lambda session: (
+            placed(session, owner, conversation_id, turn_id),
+            talk(session, conversation_id, turn_id),
+        )
+    )
 
 
 def mode_of_more(mode: Mode, turn: Turn) -> Mode:

@@ -20,9 +20,10 @@ from .markdown import Block, parse
 WORDS = r"[^\W_]|[ ,.?'\"%/–—…-]|[。，、？！：；（）《》“”‘’«»؟،]"
 PLAIN = re.compile(rf"(?:{WORDS})+")
 LAST_WORDS = re.compile(rf"(?:{WORDS})+\Z")
-CODE = re.compile("[^\n\r`~\x00\ue000-\uf8ff]+")
+CODE = re.compile("[^\n\r\t`~\x00\ue000-\uf8ff]+")
 # A line of ordinary text: behind its markers comes a letter, and it is no row of a table.
-ORDINARY = re.compile(r"[ >]*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6}) +)*[*_\"'“‘«(]*[^\W\d_][^|\n]*\Z")
+MARKERS = r"[ >]*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6}) +)*"
+ORDINARY = re.compile(rf"{MARKERS}([*_\"'“‘«(]*[^\W\d_][^|\n]*)\Z")
 ENDS = re.compile(r"(?:\s*</(?:p|li|ul|ol|blockquote|h[1-6]|code|pre)>)+\s*\Z")
 DEFINITION = "]:"  # a link's definition shows nothing of itself
 FENCE = ("`", "~")
@@ -123,8 +124,9 @@ def plain_at_the_end(source: str, found: Sequence[Block]) -> re.Pattern[str] | N
     last = found[-1].html
     if last.startswith("<pre"):
         return CODE if in_open_fence(source, found[-1], line) else None
-    end, words = ENDS.search(last), LAST_WORDS.search(line.rstrip(" "))
-    if not end or not words or DEFINITION in source or not ORDINARY.match(line):
+    end, ordinary = ENDS.search(last), ORDINARY.match(line)
+    words = LAST_WORDS.search(ordinary[1].rstrip(" ")) if ordinary else None
+    if not end or not words or DEFINITION in source:
         return None
     return PLAIN if last.endswith(words[0].lstrip(" "), 0, end.start()) else None
 
@@ -135,6 +137,6 @@ def in_open_fence(source: str, block: Block, line: str) -> bool:
     return (
         opening.startswith(FENCE)
         and source.count("\n") > block.line
-        and line[-1] != " "
+        and line[-1] not in " \t"
         and not (line.lstrip().startswith(FENCE))
     )

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from .store import (
@@ -23,6 +22,13 @@ from .store import (
     headed,
     turn_in,
     upwards,
+)
+
+# where all turns of a conversation stand, oldest first
+STANDING = (
+    select(Turn.id, Turn.parent_id, Turn.parent_run)
+    .where(Turn.conversation_id == bindparam("conversation"))
+    .order_by(Turn.created_at)
 )
 
 
@@ -87,7 +93,17 @@ async def in_place(store: Store, owner: str, conversation_id: str, turn_id: str)
     Raises:
         NotFound: there is none, or it is not the owner's.
     """
-    return await read(store, owner, conversation_id, Turn.id == turn_id)
+    return await store.read(lambda session: placed(session, owner, conversation_id, turn_id))
+
+
+def placed(session: Session, owner: str, conversation_id: str, turn_id: str) -> InPlace:
+    """The same, where a session reads more besides."""
+    return standing_there(session, owner, conversation_id, Turn.id == turn_id)
+
+
+def begun(conversation: Conversation, first: Turn) -> InPlace:
+    """The first turn of a conversation that has just been stored, without files or replies."""
+    return InPlace(conversation, first, [first.id], [first.id])
 
 
 async def replied(store: Store, owner: str, conversation_id: str, reply_id: str) -> InPlace:
@@ -97,40 +113,25 @@ async def replied(store: Store, owner: str, conversation_id: str, reply_id: str)
         NotFound: there is none, or it is not the owner's.
     """
     whose = select(Reply.turn_id).where(Reply.id == reply_id).scalar_subquery()
-    return await read(store, owner, conversation_id, Turn.id == whose)
+    which = Turn.id == whose
+    return await store.read(lambda session: standing_there(session, owner, conversation_id, which))
 
 
-async def read(
-    store: Store, owner: str, conversation_id: str, which: ColumnElement[bool]
+def standing_there(
+    session: Session, owner: str, conversation_id: str, which: ColumnElement[bool]
 ) -> InPlace:
-
-    def work(session: Session) -> InPlace:
-        conversation = headed(session, owner, conversation_id)
-        turn = turn_in(session, owner, conversation_id, which)
-        around = standing(session, conversation_id)
-        above = [each.id for each in upwards(around, turn.parent_id)]
-        return InPlace(
-            conversation,
-            turn,
-            path=[each.id for each in upwards(around, conversation.leaf_id)][::-1],
-            siblings=[
-                each.id for each in around if (each.parent_id, each.parent_run) == turn.place
-            ],
-            files=files_of(session, turn),
-            served=served_before(session, turn, above),
-        )
-
-    return await store.read(work)
-
-
-def standing(session: Session, conversation_id: str) -> list[Any]:
-    """Where all turns of a conversation stand, oldest first."""
-    query = (
-        select(Turn.id, Turn.parent_id, Turn.parent_run)
-        .where(Turn.conversation_id == conversation_id)
-        .order_by(Turn.created_at)
+    conversation = headed(session, owner, conversation_id)
+    turn = turn_in(session, owner, conversation_id, which)
+    around = session.execute(STANDING, {"conversation": conversation_id}).all()
+    above = [each.id for each in upwards(around, turn.parent_id)]
+    return InPlace(
+        conversation,
+        turn,
+        path=[each.id for each in upwards(around, conversation.leaf_id)][::-1],
+        siblings=[each.id for each in around if (each.parent_id, each.parent_run) == turn.place],
+        files=files_of(session, turn),
+        served=served_before(session, turn, above),
     )
-    return [*session.execute(query)]
 
 
 def files_of(session: Session, turn: Turn) -> list[Attachment]:

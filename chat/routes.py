@@ -12,7 +12,8 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from copy import copy
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -52,6 +53,9 @@ from .store import (
 from .stream import HEARTBEAT, Watcher, watch
 from .titles import Titles
 from .view import View, language_of
+
+if TYPE_CHECKING:
+    from guard.attempt import Speaking
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +142,12 @@ class Chat:
 
     def guard(self, who: Reader) -> Guard:
         return self.signed_in if who.token else self.visitors
+
+    def speaking(self, who: Reader) -> Speaking:
+        """What serves models to a reader; it is imported with the first question."""
+        from guard.providers.streamed import streamed
+
+        return partial(streamed, connection=self.guard(who).connection, token=who.token)
 
     def view(self, who: Reader) -> View:
         guard = self.guard(who)
@@ -302,15 +312,16 @@ async def telling(chat: Chat, who: Reader, live: Watched, turn: Turn) -> AsyncIt
     while running is not None and running.turn_id == turn.id:
         live = running
         watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
-        async for message in watch(live, watcher):
-            yield event("update", {"turn": turn.id, **message}) if message else STILL_HERE
+        async for messages in watch(live, watcher):
+            told = [event("update", {"turn": turn.id, **message}) for message in messages or ()]
+            yield b"".join(told) or STILL_HERE
         running = await gone_on(chat, who, live, turn)
     if not live.kept:  # what the page shows is all there is, until the store takes it
         yield event("end", {"turn": None, "html": "", "entry": None, "titling": True})
         while not await chat.live.stored(live, HEARTBEAT):
             yield STILL_HERE
-    async for told in ending(chat, who, live.conversation_id, turn.id):
-        yield told
+    async for last in ending(chat, who, live.conversation_id, turn.id):
+        yield last
 
 
 async def gone_on(chat: Chat, who: Reader, live: Watched, turn: Turn) -> Watched | None:

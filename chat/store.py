@@ -608,7 +608,9 @@ class Store:
         async with AsyncExitStack() as held:
             try:
                 if not self._threads:
-                    await self._lock(await held.enter_async_context(self.engine.connect()))
+                    connection = await held.enter_async_context(self.engine.connect())
+                    await self._lock(connection)
+                    held.push_async_callback(connection.invalidate)  # the lock goes with it
                 await self.write(interrupt)
             except UNREACHABLE as error:
                 raise self._unusable(error) from error

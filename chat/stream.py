@@ -131,8 +131,8 @@ def text_from(reply: Reply, number: int, blocks: Sequence[str]) -> Message:
     return {"reply": reply.id, "part": "text", "from": number, "blocks": blocks}
 
 
-async def watch(live: Watched, watcher: Watcher) -> AsyncIterator[Message | None]:
-    """Messages for one page until the turn ends; None is a heartbeat."""
+async def watch(live: Watched, watcher: Watcher) -> AsyncIterator[list[Message] | None]:
+    """Messages for one page until the turn ends, those of a moment together; None: a heartbeat."""
     seen, late = -1, 0.0
     while True:
         version = await live.wait(seen, HEARTBEAT)
@@ -140,18 +140,23 @@ async def watch(live: Watched, watcher: Watcher) -> AsyncIterator[Message | None
             yield None
             continue
         seen, began = version, time.monotonic()
-        over, size = not live.running, 0
-        for message in await updates(live, watcher):
-            size += sum(map(len, message.get("blocks", ()))) + len(message.get("html", ""))
-            yield message
+        over, messages = not live.running, await updates(live, watcher)
+        if messages:
+            yield messages
         if over:
             return
         drawing = time.monotonic() - began
+        size = sum(map(size_of, messages))
         pause = max(PAUSE, DRAWING * drawing, LATENESS * late, size / BYTES_A_SECOND)
         pause = min(pause, LONGEST_PAUSE)
         began = time.monotonic()
         await asyncio.sleep(pause)
         late = time.monotonic() - began - pause
+
+
+def size_of(message: Message) -> int:
+    """Bytes of HTML, roughly."""
+    return sum(map(len, message.get("blocks", ()))) + len(message.get("html", ""))
 
 
 async def updates(live: Watched, watcher: Watcher) -> list[Message]:

@@ -8,13 +8,14 @@ all else that a question takes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, literal, select
+from sqlalchemy import CTE, Select, bindparam, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from .store import Attachment, NotFound, Reply, Store, Turn, answer_among, headed
+from .store import Attachment, NotFound, Reply, Turn, answer_among
 
 
 class Asked(NamedTuple):
@@ -28,15 +29,31 @@ class Asked(NamedTuple):
     answer: str | None
 
 
-async def talk(store: Store, owner: str, conversation_id: str, turn_id: str) -> list[Asked]:
+def talk(session: Session, conversation_id: str, turn_id: str) -> list[Asked]:
     """The questions from the first to that of `turn_id`, each with its answer.
 
+    That the conversation is the reader's is for the caller to see to.
+
     Raises:
-        NotFound: there is no such turn, or it is not the owner's.
+        NotFound: there is no such turn.
     """
-    way = way_to(conversation_id, turn_id)
+    rows = session.execute(on_the_way(), {"conversation": conversation_id, "turn": turn_id}).all()
+    if not rows:
+        raise NotFound(turn_id)
+    any_files = any(row.files for row in rows)
+    files = files_by_id(session, conversation_id) if any_files else {}
+    return [asked([*of_it], files) for _, of_it in groupby(rows, lambda row: row.turn_id)]
+
+
+@cache
+def on_the_way() -> Select[Any]:
+    """The turns on the way to a `turn` of a `conversation`, with their replies that are shown.
+
+    Made once: that takes as long as running it.
+    """
+    way = way_to_it()
     status = Reply.verdict["status"].as_string().label("status")
-    query = (
+    return (
         select(Turn.id.label("turn_id"), Turn.question, Turn.files, Turn.chosen)
         .add_columns(Reply.id, Reply.lane, Reply.text, status)
         .join(way, way.c.id == Turn.id)
@@ -44,29 +61,19 @@ async def talk(store: Store, owner: str, conversation_id: str, turn_id: str) -> 
         .order_by(way.c.above.desc(), Reply.step)
     )
 
-    def work(session: Session) -> list[Asked]:
-        headed(session, owner, conversation_id)
-        rows = session.execute(query).all()
-        if not rows:
-            raise NotFound(turn_id)
-        any_files = any(row.files for row in rows)
-        files = files_by_id(session, conversation_id) if any_files else {}
-        return [asked([*of_it], files) for _, of_it in groupby(rows, lambda row: row.turn_id)]
 
-    return await store.read(work)
-
-
-def way_to(conversation_id: str, turn_id: str) -> CTE:
+def way_to_it() -> CTE:
     """The ids of a turn and of those that it follows, with how far each is above it."""
+    conversation = bindparam("conversation")
     at_its_end = select(Turn.id, Turn.parent_id, literal(0).label("above")).where(
-        Turn.id == turn_id, Turn.conversation_id == conversation_id
+        Turn.id == bindparam("turn"), Turn.conversation_id == conversation
     )
     way = at_its_end.cte("way", recursive=True)
     parent = aliased(Turn)
     further = (
         select(parent.id, parent.parent_id, way.c.above + 1)
         .join(way, parent.id == way.c.parent_id)
-        .where(parent.conversation_id == conversation_id)
+        .where(parent.conversation_id == conversation)
     )
     return way.union_all(further)
 

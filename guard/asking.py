@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .errors import ProviderError
 from .piece import Piece
@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.runnables import Runnable
 
     from .providers.relay import Relay
+    from .providers.streamed import StreamedChat
+
+    Speaks: TypeAlias = Runnable[LanguageModelInput, AIMessage] | Relay | StreamedChat
+    Chunk: TypeAlias = AIMessageChunk | Piece  # of a reply
 
 
 @dataclass
@@ -54,7 +58,8 @@ class Said:
         if "reasoning_content" in chunk.additional_kwargs:
             self.thoughts = (self.thoughts or "") + thought
         self.text += text
-        for piece in filter(None, (thought, text)):
+        stretches = chunk.words if isinstance(chunk, Piece) else (text,)
+        for piece in filter(None, (thought, *stretches)):
             self.spent.read(piece)
         return thought, text
 
@@ -98,15 +103,15 @@ async def whole_reply(
 
 
 async def spoken(
-    chat: Runnable[LanguageModelInput, AIMessage] | Relay,
+    chat: Speaks,
     messages: Sequence[Message | BaseMessage],
     after: Sequence[BaseMessage] = (),
     **options: Any,
-) -> AsyncGenerator[AIMessageChunk, None]:
+) -> AsyncGenerator[Chunk, None]:
     """The chunks of a reply. `after` follow the conversation: tools' calls, and what they gave."""
     with faults_of_the_chat_model():
         asked: LanguageModelInput = [*told(messages), *after]
-        async with aclosing(chat.astream(asked, **options)) as chunks:  # type: ignore[type-var]
+        async with aclosing(chat.astream(asked, **options)) as chunks:  # type: ignore[arg-type, type-var]
             async for chunk in chunks:
                 yield chunk  # type: ignore[misc]  # of a chat model these are chunks of a message
 

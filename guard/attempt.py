@@ -46,13 +46,13 @@ PARAGRAPH = "\n\n"
 
 if TYPE_CHECKING:  # langchain-core takes a second to import, which checking a reply does not need
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.messages import BaseMessage
 
-    from .providers.relay import Relay
+    from .asking import Chunk, Speaks
     from .tools.toolbox import Toolbox
 
     Connect = Callable[[ModelSpec], BaseChatModel]
-    Speaking = Callable[[ModelSpec], BaseChatModel | Relay]
+    Speaking = Callable[[ModelSpec], Speaks]
 
 
 def unset(_: ModelSpec) -> Options:
@@ -301,7 +301,7 @@ class Attempt:
         return Delta(attempt=self.number, text=PARAGRAPH)
 
     async def asked(
-        self, chat: BaseChatModel | Relay, patience: Patience, seconds: float | None
+        self, chat: Speaks, patience: Patience, seconds: float | None
     ) -> AsyncGenerator[Event, None]:
         """What the host sends, bounded; where it fails at first, it is asked again."""
         tries, offered = patience.tries(), not self.rounds.unsupported
@@ -336,13 +336,14 @@ class Attempt:
             self.said.finish_reason = "length"
             raise ProviderError("too_long", f"the reply passed {REPLY_LIMIT} characters")
 
-    def take(self, chunk: AIMessageChunk | Piece) -> list[Passed | Thought | Delta]:
+    def take(self, chunk: Chunk) -> list[Passed | Thought | Delta]:
         """What one chunk adds to the reply."""
         thought, text = self.said.take(chunk)
         events: list[Passed | Thought | Delta] = []
         if isinstance(chunk, Piece):
             self.calls = self.calls or chunk.calls
-            events.append(Passed(attempt=self.number, chunks=chunk.chunks))
+            if chunk.chunks:
+                events.append(Passed(attempt=self.number, chunks=chunk.chunks))
         else:
             self.said.spent.read(self.rounds.take(chunk))
         if thought:
@@ -387,9 +388,7 @@ class Attempt:
         return Judged(attempt=self.number, verdict=held, action=action, final=final)
 
 
-async def begun(
-    chunks: AsyncGenerator[AIMessageChunk, None], seconds: float | None
-) -> AIMessageChunk:
+async def begun(chunks: AsyncGenerator[Chunk, None], seconds: float | None) -> Chunk:
     """The first chunk of a reply.
 
     Raises:
@@ -405,8 +404,8 @@ async def begun(
 
 
 async def watched(
-    speaking: AsyncGenerator[AIMessageChunk, None], patience: Patience, name: str
-) -> AsyncGenerator[AIMessageChunk, None]:
+    speaking: AsyncGenerator[Chunk, None], patience: Patience, name: str
+) -> AsyncGenerator[Chunk, None]:
     """The chunks of a reply; how the request to the host of `name` ends is counted."""
     async with patience.through(name), aclosing(speaking) as chunks:
         async for chunk in chunks:

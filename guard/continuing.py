@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ProviderError
 from .exchange import HAN_WEIGHT
+from .piece import Piece
 from .text import CLOSED, OPENED, UNSPACED, joins_word, script_of, split_thinking
 from .types import Message
 
-if TYPE_CHECKING:  # langchain-core takes a second to import
-    from langchain_core.messages import AIMessageChunk
+if TYPE_CHECKING:
+    from .asking import Chunk
 
 GO_ON = (
     "Your reply above was cut off. Continue it exactly where it ends, in the same language and "
@@ -149,8 +150,8 @@ class ThinkingBlock:
 
 
 async def joined(
-    chunks: AsyncGenerator[AIMessageChunk, None], reply: str, thoughts: str | None
-) -> AsyncGenerator[AIMessageChunk, None]:
+    chunks: AsyncGenerator[Chunk, None], reply: str, thoughts: str | None
+) -> AsyncGenerator[Chunk, None]:
     """The chunks of the second part as they join the first, whose text and thoughts are given.
 
     Raises:
@@ -159,21 +160,21 @@ async def joined(
     block, seam = ThinkingBlock(), Seam(reply)
     apart = BETWEEN if thoughts else ""
 
-    def told(chunk: AIMessageChunk, thought: str, text: str) -> AIMessageChunk:
+    def told(chunk: Chunk, thought: str, text: str) -> Chunk:
         nonlocal apart
         extra: dict[str, Any] = dict(chunk.additional_kwargs)
         thought = (extra.get("reasoning_content") or "") + thought
         if thought:
             extra["reasoning_content"], apart = apart + thought, ""
+        if isinstance(chunk, Piece):
+            return chunk._replace(text=text, additional_kwargs=extra)
         return chunk.model_copy(update={"content": text, "additional_kwargs": extra})
 
-    def ending() -> Iterator[AIMessageChunk]:
-        from langchain_core.messages import AIMessageChunk
-
+    def ending() -> Iterator[Chunk]:
         thought, text = block.rest()
         text = seam.take(text) + seam.rest()
         if thought or text:
-            yield told(AIMessageChunk(content=""), thought, text)
+            yield told(Piece(()), thought, text)
 
     async with aclosing(chunks):
         try:

@@ -49,7 +49,7 @@ class Patience:
         pause: float = 0.2,
         longest: float = 5.0,
         faults: int = 6,
-        rest: float = 30.0,
+        rest: float = 4.0,
         breakers: Breakers | None = None,
     ) -> None:
         self.most, self.longest, self.rest = tries, longest, rest

@@ -13,6 +13,7 @@ class Piece(NamedTuple):
     """Some chunks of OpenAI's protocol that came together.
 
     `calls`: they hold calls of tools. `usage_metadata` counts tokens as langchain-core names them.
+    `words` are the stretches of the text, one of each chunk.
     """
 
     chunks: tuple[dict[str, Any], ...]
@@ -21,3 +22,4 @@ class Piece(NamedTuple):
     response_metadata: dict[str, str] = {}
     usage_metadata: Any = None
     calls: bool = False
+    words: tuple[str, ...] = ()

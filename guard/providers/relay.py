@@ -42,10 +42,13 @@ class Relay:
         host: where the model is served.
         body: the request in OpenAI's protocol, with the model's id; `stream` says how it is asked.
         timeout: seconds, for each silence.
+        quoting: whether an error tells the host's own words about the request.
     """
 
-    def __init__(self, host: Host, body: Mapping[str, Any], timeout: float) -> None:
-        self.host, self.body, self.timeout = host, body, timeout
+    def __init__(
+        self, host: Host, body: Mapping[str, Any], timeout: float, *, quoting: bool = True
+    ) -> None:
+        self.host, self.body, self.timeout, self.quoting = host, body, timeout, quoting
 
     async def astream(self, _: Any, **__: Any) -> AsyncGenerator[Piece, None]:
         """The reply, piece by piece; one piece where it was not asked to be streamed.
@@ -91,7 +94,7 @@ class Relay:
     async def _refusal(self, response: aiohttp.ClientResponse) -> ProviderError:
         """The error behind a status, with the host's words where they are about the request."""
         fault = of_status(response.status, response.headers.get("retry-after", ""))
-        if response.status not in TOLD:
+        if not self.quoting or response.status not in TOLD:
             return fault
         words = words_said(reported(await response.content.read(WORDS)), self.host.token)
         return ProviderError(fault.kind, f"{fault}: {words}", retry_after=fault.retry_after)
@@ -147,7 +150,8 @@ def piece_of(chunks: list[dict[str, Any]]) -> Piece:
                 metadata["finish_reason"] = str(choice["finish_reason"])
     thought = "".join(one for one in thoughts if isinstance(one, str))
     reasoning = {"reasoning_content": thought} if thought else {}
-    return Piece(tuple(chunks), "".join(text), reasoning, metadata, usage, calls)
+    words = tuple(filter(None, text))
+    return Piece(tuple(chunks), "".join(words), reasoning, metadata, usage, calls, words)
 
 
 def words_of(said: dict[str, Any]) -> str:

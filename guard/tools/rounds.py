@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..asking import spoken
 from ..errors import ProviderError
@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.runnables import Runnable
 
-    from ..providers.relay import Relay
+    from ..asking import Chunk, Speaks
+    from ..providers.streamed import StreamedChat
 
 ARGUMENTS = 20_000  # characters of all calls of one model
 MOST_CALLS = 50  # of one round; the rest is not even told
@@ -113,10 +114,10 @@ class Rounds:
 
     async def spoken(
         self,
-        chat: BaseChatModel | Relay,
+        chat: Speaks,
         messages: Sequence[Message | BaseMessage],
         **parameters: float,
-    ) -> AsyncGenerator[AIMessageChunk, None]:
+    ) -> AsyncGenerator[Chunk, None]:
         """The chunks of one round; a host that refuses tools is asked again without them."""
         tools, began = self.offered, False
         self.pieces, self.offering = [], bool(tools)
@@ -233,14 +234,16 @@ def read(words: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def bound(chat: BaseChatModel | Relay, tools: dict[str, Tool]) -> Runnable[Any, AIMessage]:
+def bound(chat: Speaks, tools: dict[str, Tool]) -> Runnable[Any, AIMessage]:
     """The chat model with tools.
 
     Raises:
         ProviderError: it takes none.
     """
     try:
-        return chat.bind_tools([tool.as_openai_has_it() for tool in tools.values()])
+        return cast("BaseChatModel | StreamedChat", chat).bind_tools(
+            [tool.as_openai_has_it() for tool in tools.values()]
+        )
     except NotImplementedError as error:
         raise ProviderError("rejected", "this chat model takes no tools") from error
 

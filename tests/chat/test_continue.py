@@ -335,9 +335,9 @@ async def test_a_page_that_watches_is_sent_the_beginning_once(
     heard = []
 
     async def listen() -> None:
-        async for message in watch(live, Watcher(await a_turn(place), LIVE_VIEW, 1)):
-            if message:
-                heard.append(message)
+        async for messages in watch(live, Watcher(await a_turn(place), LIVE_VIEW, 1)):
+            if messages:
+                heard.extend(messages)
                 more.go.set()
 
     async with asyncio.timeout(20):

@@ -107,3 +107,12 @@ def test_marks_stay_where_they_are_while_more_comes() -> None:
         page.take(growing.grow(source[:end], spans if end > 35 else []))
     assert page.blocks == blocks(source, spans)
     assert "<mark>cannot say</mark>" in page.blocks[0]
+
+
+@pytest.mark.parametrize(
+    "line", ["- one of", "12. one of", "> one of", "## one of", "- **one** of"]
+)
+def test_words_behind_a_marker_are_told_as_words(line: str) -> None:
+    growing = GrowingText()
+    growing.grow(line)
+    assert growing.grow(line + " them") == Growth(words=" them")

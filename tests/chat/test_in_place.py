@@ -13,9 +13,10 @@ import pytest
 from served import LLAMA, SOUP, Page, Site
 from sqlalchemy import event, text
 
+from chat.answering import placed_and_told
 from chat.in_place import InPlace, in_place, places, replied
 from chat.store import Attachment, Conversation, NotFound, Reply, Store, Turn, new_id, now
-from chat.talk import talk
+from chat.talk import Asked
 
 ANNA, BEN = "cookie:anna", "cookie:ben"
 GROWING = "UPDATE reply SET text=?, thoughts=? WHERE reply.id = ? AND reply.state"
@@ -82,9 +83,13 @@ async def test_a_turn_stands_as_in_the_whole_conversation(store: Store, branched
     assert last.served == whole[-1].served == {"a/b": "novita"}
 
 
+async def talk(store: Store, conversation: str, turn: str) -> list[Asked]:
+    return (await placed_and_told(store, ANNA, conversation, turn))[1]
+
+
 async def test_what_a_model_is_told_follows_the_shown_way(store: Store, branched: str) -> None:
     whole = await store.conversation(ANNA, branched)
-    told = await talk(store, ANNA, branched, str(whole.leaf_id))
+    told = await talk(store, branched, str(whole.leaf_id))
     assert [(one.question, one.answer) for one in told] == [
         ("Why?", "Otherwise."),
         ("And if?", None),
@@ -92,7 +97,7 @@ async def test_what_a_model_is_told_follows_the_shown_way(store: Store, branched
     ]
     assert [[file.name for file in one.files] for one in told] == [["a.txt"], [], []]
     (then,) = [turn.id for turn in whole.turns if turn.question == "And then?"]
-    assert [one.answer for one in await talk(store, ANNA, branched, then)] == [
+    assert [one.answer for one in await talk(store, branched, then)] == [
         "Otherwise.",
         "This.",  # of two side by side that of the model that was picked
     ]
@@ -104,7 +109,7 @@ async def test_what_a_model_is_told_follows_the_shown_way(store: Store, branched
 
 
 async def answers(store: Store, conversation: str, turn: str) -> list[str | None]:
-    return [one.answer for one in await talk(store, ANNA, conversation, turn)]
+    return [one.answer for one in await talk(store, conversation, turn)]
 
 
 async def test_nobody_reads_a_turn_of_anothers(store: Store, branched: str) -> None:
@@ -115,7 +120,7 @@ async def test_nobody_reads_a_turn_of_anothers(store: Store, branched: str) -> N
         for attempt in (
             in_place(store, owner, conversation, first.id),
             replied(store, owner, conversation, first.replies[0].id),
-            talk(store, owner, conversation, first.id),
+            placed_and_told(store, owner, conversation, first.id),
         ):
             with pytest.raises(NotFound):
                 await attempt

@@ -416,7 +416,7 @@ async def test_a_reply_that_cannot_be_stored_is_shown_and_says_so(
         live = await begin(replies, place, source)
         watcher = Watcher(await a_turn(place), VIEW, 1)
         source.go.set()
-        shown = [message async for message in watch(live, watcher) if message]
+        shown = [messages async for messages in watch(live, watcher) if messages]
     assert not live.kept
     assert live.replies[0].state == "done"
     assert "It was so." in str(shown)
@@ -494,8 +494,8 @@ class Page:
             self.parts[message["part"]] = message["html"]
 
     async def watch(self, live: Live, watcher: Watcher) -> None:
-        async for message in watch(live, watcher):
-            if message is not None:
+        async for messages in watch(live, watcher):
+            for message in messages or ():
                 self.take(message)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tracemalloc
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from guard.providers.connect import host_of
 from guard.providers.host import LINE_LIMIT
 from guard.providers.inference import InferenceChat
 from guard.providers.relay import Relay, close_shared_session
+from guard.providers.streamed import streamed
 from guard.types import Message, Mode, ModelSpec
 
 KEY = "sk-SecretSecretSecretSecretSecret"
@@ -123,7 +125,18 @@ async def asked_through_a_relay(guard: Guard, question: str = SOUP) -> list[Even
     return [event for event in events if not isinstance(event, Passed)]
 
 
-WAYS_TO_ASK = pytest.mark.parametrize("asking", [ask, asked_through_a_relay], ids=["", "relay"])
+async def asked_by_the_page(guard: Guard, question: str = SOUP) -> list[Event]:
+    """The same, read as the page reads it."""
+    relaying = partial(streamed, connection=guard.connection)
+    try:
+        return await ask(guard, question, relaying=relaying)
+    finally:
+        await close_shared_session()
+
+
+WAYS_TO_ASK = pytest.mark.parametrize(
+    "asking", [ask, asked_through_a_relay, asked_by_the_page], ids=["", "relay", "page"]
+)
 
 
 def kinds(events: list[Event]) -> list[str]:
