@@ -19,26 +19,14 @@ TTL = 3.0  # seconds
 RENEWED = 0.6  # seconds between two renewals
 HELD = 15.0  # seconds for which whoever adds a turn may keep others from it
 
-# keys: leases. arguments: TTL, this replica's mark, values. What another replica holds is returned.
+# keys: leases. arguments: TTL; for each, how a value begins that it may replace, and its own.
+# The places of those that another holds are returned.
 TAKE = """
 local lost = {}
 for i, key in ipairs(KEYS) do
-  local held = redis.call('GET', key)
-  if not held or string.sub(held, 1, #ARGV[2]) == ARGV[2] then
-    redis.call('SET', key, ARGV[i + 2], 'PX', ARGV[1])
-  else
-    lost[#lost + 1] = i - 1
-  end
-end
-return lost
-"""
-# As TAKE, for leases that are held; a newer one of this replica's own stays.
-RENEW = """
-local lost = {}
-for i, key in ipairs(KEYS) do
-  local held = redis.call('GET', key)
-  if not held or held == ARGV[i + 1] then
-    redis.call('SET', key, ARGV[i + 1], 'PX', ARGV[1])
+  local held, mine, value = redis.call('GET', key), ARGV[2 * i], ARGV[2 * i + 1]
+  if not held or string.sub(held, 1, #mine) == mine then
+    redis.call('SET', key, value, 'PX', ARGV[1])
   else
     lost[#lost + 1] = i - 1
   end
@@ -98,9 +86,9 @@ class Leases:
     async def renew(self, held: Sequence[tuple[str, Lease]]) -> list[int]:
         """Hold leases on, by conversation; the places of those that are another's now."""
         keys = [key_of(conversation_id) for conversation_id, _ in held]
-        values = [lease.written for _, lease in held]
+        values = (lease.written for _, lease in held for _ in ("mine", "value"))
         arguments: list[str | int] = [*keys, milliseconds(TTL), *values]
-        return list(await self._link(lambda redis: redis.eval(RENEW, len(keys), *arguments)))
+        return list(await self._link(lambda redis: redis.eval(TAKE, len(keys), *arguments)))
 
     async def claim(self, conversation_id: str, lease: Lease) -> bool:
         """Take a conversation that nobody runs a turn of."""

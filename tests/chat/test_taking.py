@@ -12,6 +12,7 @@ import replies
 from served import API_KEY, LLAMA
 from test_live import until
 
+from chat.app import close_connections
 from chat.auth import Reader
 from chat.replicas import taking
 from chat.replicas.following import stream_of
@@ -49,6 +50,7 @@ async def chat(redis_url: str, host: replies.Host) -> AsyncIterator[Chat]:
     chat = Chat(store, catalogue.load(), connection, tools, others=replica)
     yield chat
     await chat.close()
+    await close_connections()
     await store.close()
 
 
