@@ -8,7 +8,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import math
 import sys
+import time
+from contextlib import suppress
+from socket import socket
 
 from guard import topics
 from guard.errors import CandorError
@@ -36,7 +40,7 @@ def main(*, migrate: bool = False) -> int:
         topics.load()
         from chat.store import ready
 
-        asyncio.run(ready(settings.database))
+        asyncio.run(ready(settings.database, alone=settings.redis_url is None))
         from chat.app import build
 
         app = build(settings)
@@ -54,17 +58,28 @@ def main(*, migrate: bool = False) -> int:
     from chat.timely import PROTOCOL
 
     announce(settings)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         http=PROTOCOL,
         log_config=None,  # its lines are ours
         access_log=False,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=math.ceil(settings.drains),
         forwarded_allow_ips=settings.proxies,
     )
-    return 0
+
+    class Server(uvicorn.Server):
+        """Says when it was told to stop, from which on replies have so long to end."""
+
+        async def shutdown(self, sockets: list[socket] | None = None) -> None:
+            app.state.stops_at = time.monotonic() + settings.drains
+            await super().shutdown(sockets)
+
+    server = Server(config)
+    with suppress(KeyboardInterrupt):  # raised again by uvicorn, when all has ended
+        server.run()
+    return 0 if server.started else 3
 
 
 def arguments() -> argparse.Namespace:

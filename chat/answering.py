@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException
 from pydantic import Field
+from sqlalchemy.exc import IntegrityError
 
 from guard import policy
 from guard.text import split_thinking
@@ -36,10 +37,12 @@ from .routes import (
     refuse_mode,
     whole_turn,
 )
-from .store import Attachment, NotFound, Reply, Store, Turn, shows_images
+from .store import Attachment, NotFound, Reply, Store, Turn, new_id, shows_images
 from .talk import Asked, talk
 from .titles import Asker
 from .view import View, language_of
+
+TurnId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
 
@@ -47,7 +50,8 @@ router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depe
 class Ask(Body):
     """A question, in a conversation or, without one, in a new one; `files` are ids.
 
-    `temporary`: the page has said that it is not stored.
+    `temporary`: the page has said that it is not stored. `turn` is the id that the question gets:
+    put again, as where the connection broke before the answer, it is there once.
     """
 
     question: Text
@@ -57,10 +61,12 @@ class Ask(Body):
     tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] = []
     files: Annotated[list[str], Field(max_length=MOST_FILES)] = []
     temporary: bool = False
+    turn: TurnId = Field(default_factory=new_id)
 
 
 class Edit(Body):
     question: Text
+    turn: TurnId = Field(default_factory=new_id)
 
 
 class Retry(Body):
@@ -87,18 +93,28 @@ async def ask(body: Ask, who: Who, chat: Shared, admitted: Admitted) -> dict[str
         raise NotFound(id_)  # it is gone, and nothing of it may be stored
     await files.refuse(attached, id_, who, chat, spec)
     await admitted.enter(spec, question, id_)
-    if id_ is None:
-        title = view.say.temporary if body.temporary else question
-        first = Turn(question=question, files=attached, replies=[])
-        new = await chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
-        known = None if attached else begun(new, first)
-        return await run(chat, who, new.id, first.id, spec, admitted=admitted, known=known)
-    async with chat.live.alone(id_):
+    async with chat.live.alone(id_ or body.turn):
+        if id_ is None:
+            title = view.say.temporary if body.temporary else question
+            first = Turn(id=body.turn, question=question, files=attached, replies=[])
+            start = chat.store.start(who.owner, title, spec.id, body.mode, chosen, first=first)
+            try:
+                new = await start
+            except IntegrityError:
+                return await asked_before(chat, who, body.turn, spec, admitted)
+            known = None if attached else begun(new, first)
+            return await run(chat, who, new.id, body.turn, spec, admitted=admitted, known=known)
         last = (await chat.store.heading(who.owner, id_)).leaf_id
+        if last == body.turn:
+            return await asked_before(chat, who, body.turn, spec, admitted)
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
         values: dict[str, Any] = {"model": spec.id, "mode": body.mode, "tools": chosen}
-        turn_id = await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
-        return await run(chat, who, id_, turn_id, spec, admitted=admitted)
+        values["turn_id"] = body.turn
+        try:
+            await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
+        except IntegrityError:
+            return await asked_before(chat, who, body.turn, spec, admitted)
+        return await run(chat, who, id_, body.turn, spec, admitted=admitted)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/edit")
@@ -113,11 +129,15 @@ async def edit(
     question = clean(body.question)
     await admitted.enter(spec, question, id_)
     async with chat.live.alone(id_):
+        if body.turn in place.siblings:
+            return await asked_before(chat, who, body.turn, spec, admitted)
         await chat.live.stop(id_)  # the edited question may follow another run than it shows
-        new = await chat.store.add_turn(
-            who.owner, id_, question, turn.parent_id, turn.files, parent_run=turn.parent_run
-        )
-        return await run(chat, who, id_, new, spec, admitted=admitted)
+        below: dict[str, Any] = {"parent_run": turn.parent_run, "turn_id": body.turn}
+        try:
+            await chat.store.add_turn(who.owner, id_, question, turn.parent_id, turn.files, **below)
+        except IntegrityError:
+            return await asked_before(chat, who, body.turn, spec, admitted)
+        return await run(chat, who, id_, body.turn, spec, admitted=admitted)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/retry")
@@ -160,6 +180,36 @@ async def stop(id_: str, who: Who, chat: Shared) -> dict[str, Any]:
     return {}
 
 
+async def asked_before(
+    chat: Chat, who: Reader, turn_id: str, spec: ModelSpec, admitted: Admission
+) -> dict[str, Any]:
+    """A question that is put again: its turn as it stands; one that nobody answers is answered.
+
+    Raises:
+        NotFound: it is somebody else's, or deleted.
+    """
+    id_ = await chat.store.conversation_of(who.owner, turn_id)
+    place = await in_place(chat.store, who.owner, id_, turn_id)
+    if not place.turn.replies and await chat.live.find(id_) is None:
+        return await run(chat, who, id_, turn_id, spec, admitted=admitted)
+    view = chat.view(who)
+    return to_show(chat, place, view, await whole_turn(place, view))
+
+
+def to_show(chat: Chat, place: InPlace, view: View, html: str) -> dict[str, Any]:
+    """A turn for the page to show, and what of the rest changes with it."""
+    conversation = place.conversation
+    return {
+        "conversation": conversation.id,
+        "turn": place.turn.id,
+        "html": html,
+        "path": place.path,
+        "title": conversation.title,
+        "entry": listed_entry(chat, conversation, view),
+        "picked": None,
+    }
+
+
 async def run(
     chat: Chat,
     who: Reader,
@@ -175,6 +225,7 @@ async def run(
     """Start a run of a turn, or go on with one; returns the turn to show.
 
     Args:
+        admitted: by which the message was let in, and is charged.
         known: the turn in its place, where it is a conversation's first and has no files.
         below: the replies of the run that another model answers below.
         grows: the id of the reply that its model goes on with.
@@ -217,15 +268,8 @@ async def run(
     live = await chat.live.begin(conversation_id, turn_id, source, run=number, step=step, grows=cut)
     if not chat.store.temporary:
         chat.titles.begin(place, live, Asker(who.owner, guard, who.token))
-    return {
-        "conversation": conversation_id,
-        "turn": turn_id,
-        "html": html,
-        "path": place.path,
-        "title": conversation.title,
-        "entry": listed_entry(chat, conversation, view),
-        "picked": render.picked(spec, view, own) if spec.id == conversation.model else None,
-    }
+    picked = render.picked(spec, view, own) if spec.id == conversation.model else None
+    return to_show(chat, place, view, html) | {"picked": picked}
 
 
 async def placed_and_told(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Self
 
 # Before gradio and langchain are imported: nothing leaves this machine unasked.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -22,11 +23,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import Response
+from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from guard.catalogue import Catalogue
 from guard.errors import ConfigError
 from guard.pipeline import Guard
+from guard.providers import Connection
 from guard.providers.connect import on_offer
 from guard.tools.toolbox import ToolServers
 
@@ -75,6 +78,9 @@ from .telemetry.health import Check, answers, providers
 from .telemetry.telemetry import Telemetry
 from .telemetry.watching import watched, watching
 
+if TYPE_CHECKING:
+    from .replicas.replica import Replica
+
 ROUTERS = (
     router,
     answering.router,
@@ -104,6 +110,93 @@ GZIP_LEVEL = 5
 PROVIDERS = "guard.providers"  # imported late: langchain-core takes a second
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What the app is made of before it serves; `ways` are where one can sign in, by name."""
+
+    settings: Settings
+    models: Catalogue
+    connection: Connection
+    tool_servers: ToolServers
+    telemetry: Telemetry
+    limiter: Limiter
+    feedback: Feedback | None
+    ways: Mapping[str, sign_in.Provider]
+    v1: Starlette = field(default_factory=api_app)
+    asking: McpMount = field(default_factory=lambda: McpMount(asks=True))
+    mcp: McpMount = field(default_factory=lambda: McpMount(asks=False))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The parts as they are set.
+
+        Raises:
+            ConfigError: `models.yaml` or a setting is wrong, or a secret that one of them needs is
+                not set.
+        """
+        models = settings.catalogue()
+        connection = settings.connection(models)
+        return cls(
+            settings,
+            models,
+            connection,
+            ToolServers(models.tools),
+            Telemetry.of(settings.telemetry, models, on_offer(models, connection)),
+            limiter_by(settings),
+            feedback_of(settings),
+            sign_in.providers(settings),
+        )
+
+    @cached_property
+    def door(self) -> Door:
+        return Door(self.limiter)
+
+    @asynccontextmanager
+    async def serving(self, app: FastAPI) -> AsyncIterator[None]:
+        """Open the store, run what runs beside requests, and end all of it in turn."""
+        settings = self.settings
+        store = await Store(settings.database, settings.database_connections).open(alone=False)
+        replica = replica_of(settings, store)
+        chat = app.state.chat = self.chat(store, replica)
+        switchboard = Switchboard(store, partial(switch, app, self.models))
+        app.state.switchboard, app.state.figures = switchboard, Recent(store)
+        await switchboard.read()
+        self.limiter.limits = partial(limits_now, settings, lambda: switchboard.now.limits)
+        given = settings.api_keys.get_secret_value()
+        api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
+        self.v1.state.api = replace(api, door=self.door)
+        ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
+        pushed = [self.feedback.pushing()] if self.feedback else []
+        async with watching(app, checks(chat), settings.redis_url):
+            async with (
+                among_others(chat, replica, self.limiter) if replica else store.sole(),
+                self.mcp.serving(chat.visitors),
+                self.asking.serving(chat.visitors),
+                in_background(sweeping(store), switchboard.follow(), *pushed),
+            ):
+                yield
+                stops_at = getattr(app.state, "stops_at", 0.0)
+                await chat.drain(max(0.0, stops_at - time.monotonic()))
+            await ready
+            await chat.close()
+            await chat.tools.close()
+            await close_connections()
+            await store.close()
+            await self.limiter.close()
+
+    def chat(self, store: Store, replica: Replica | None) -> Chat:
+        ways = [(f"/login/{way}", one.label) for way, one in self.ways.items()]
+        return Chat(
+            store,
+            self.models,
+            self.connection,
+            self.tool_servers,
+            ways=ways,
+            observers=self.telemetry.observers,
+            others=replica,
+        )
+
+
 def build(settings: Settings) -> FastAPI:
     """The whole app.
 
@@ -111,75 +204,39 @@ def build(settings: Settings) -> FastAPI:
         ConfigError: `models.yaml`, a topic pack, the audit's summary or a setting is wrong, or a
             secret that one of them needs is not set; nothing is served then.
     """
-    models = settings.catalogue()
-    connection = settings.connection(models)
-    tool_servers = ToolServers(models.tools)
-    audit = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, models)
-    feedback = feedback_of(settings)
-    known = sign_in.providers(settings)
-    ways = [(f"/login/{way}", one.label) for way, one in known.items()]
-    v1, given = api_app(), settings.api_keys.get_secret_value()
-    telemetry = Telemetry.of(settings.telemetry, models, on_offer(models, connection))
-    asking, mcp = McpMount(asks=True), McpMount(asks=False)
-    limiter = limiter_by(settings)
-    door = Door(limiter)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        store = await Store(settings.database, settings.database_connections).open()
-        chat = app.state.chat = Chat(
-            store,
-            models,
-            connection,
-            tool_servers,
-            ways=ways,
-            observers=telemetry.observers,
-        )
-        switchboard = app.state.switchboard = Switchboard(store, partial(switch, app, models))
-        await switchboard.read()
-        limiter.limits = partial(limits_now, settings, lambda: switchboard.now.limits)
-        app.state.figures = Recent(store)
-        api = api_of(chat.visitors, chat.signed_in, given, Keys(store).find)
-        v1.state.api = replace(api, door=door)
-        ready = asyncio.create_task(asyncio.to_thread(get_ready, chat.visitors))
-        pushed = [feedback.pushing()] if feedback else []
-        beside = [sweeping(store), switchboard.follow(), *pushed]
-        served = mcp.serving(chat.visitors), asking.serving(chat.visitors)
-        async with watching(app, parts(chat), settings.redis_url):
-            async with served[0], served[1], in_background(*beside):
-                yield
-            await ready
-            await chat.close()
-            await chat.tools.close()
-            await close_connections()
-            await store.close()
-            await limiter.close()
-
+    parts = Parts.of(settings)
     app = FastAPI(
         title="Candor",
-        lifespan=lifespan,
+        lifespan=parts.serving,
         docs_url=None,
         redoc_url=None,
         exception_handlers=REFUSALS,
     )
-    app.state.settings, app.state.feedback = settings, feedback
-    app.state.limiter, app.state.providers = limiter, known
-    app.state.audit_page = audit
-    offer(app, models)
+    app.state.settings, app.state.feedback = settings, parts.feedback
+    app.state.limiter, app.state.providers = parts.limiter, parts.ways
+    app.state.audit_page = audit_page.AuditPage(settings.audit or audit_page.SHIPPED, parts.models)
+    offer(app, parts.models)
+    route(app, parts)
+    mount_page(app, collects=parts.feedback is not None)
+    wrap(app, settings)
+    watched(app, parts.telemetry)
+    return app
+
+
+def route(app: FastAPI, parts: Parts) -> None:
+    """Add all routes but the page's own."""
     for one in ROUTERS:
         app.include_router(one, dependencies=[Depends(let_in)] if one.prefix else None)
     app.add_api_route("/health", health, include_in_schema=False)
-    keyed = Keyed(asking, mcp, lambda: v1.state.api.access, door.count)
+    keyed = Keyed(parts.asking, parts.mcp, lambda: parts.v1.state.api.access, parts.door.count)
     app.routes.append(Route(MCP_PATH, keyed, include_in_schema=False))
     app.mount(BASE, Assets(), name="candor-static")
-    app.mount(API, v1, name="api")
-    if known:
-        app.include_router(sign_in.sign_in_router([*known.values()], settings.space_host))
-        app.add_middleware(sign_in.Sessions, sign_in.secret_of(settings), settings.on_a_space)
-    mount_page(app, collects=feedback is not None)
-    wrap(app, settings)
-    watched(app, telemetry)
-    return app
+    app.mount(API, parts.v1, name="api")
+    if parts.ways:
+        secret, on_a_space = sign_in.secret_of(parts.settings), parts.settings.on_a_space
+        ways = [*parts.ways.values()]
+        app.include_router(sign_in.sign_in_router(ways, parts.settings.space_host))
+        app.add_middleware(sign_in.Sessions, secret, on_a_space)
 
 
 def wrap(app: FastAPI, settings: Settings) -> None:
@@ -220,7 +277,7 @@ def mount_page(app: FastAPI, *, collects: bool) -> None:
     mounted.app = PageOnly(mounted.app)
 
 
-def parts(chat: Chat) -> dict[str, Check]:
+def checks(chat: Chat) -> dict[str, Check]:
     """What is needed to answer."""
     return {"store": answers(chat.store.ping), "providers": providers(chat.visitors)}
 
@@ -263,6 +320,34 @@ def feedback_of(settings: Settings) -> Feedback | None:
         )
     folder = settings.data / "feedback"
     return Feedback(settings.feedback_dataset, folder, settings.token, endpoint=settings.hub)
+
+
+def replica_of(settings: Settings, store: Store) -> Replica | None:
+    """This process among others, where the operator names their Redis.
+
+    Raises:
+        ConfigError: its address cannot be read.
+    """
+    if settings.redis_url is None:
+        return None
+    from .replicas.link import Link
+    from .replicas.replica import Replica
+
+    return Replica(Link(settings.redis_url.get_secret_value()), store)
+
+
+@asynccontextmanager
+async def among_others(chat: Chat, replica: Replica, limiter: Limiter) -> AsyncIterator[None]:
+    """Tell the other replicas, listen to them, and go on with what those leave that are gone."""
+    from .replicas.taking import TakingOver
+
+    replica.start()
+    taking = asyncio.create_task(TakingOver(chat, replica, limiter).forever())
+    try:
+        yield
+    finally:
+        taking.cancel()
+        await asyncio.wait([taking])
 
 
 def get_ready(guard: Guard) -> None:

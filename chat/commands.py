@@ -148,7 +148,7 @@ def run(work: Callable[[Keys], Awaitable[T]]) -> T:
     from .store import Store
 
     async def whole() -> T:
-        store = await Store(settings.load().database).open()
+        store = await Store(settings.load().database).open(alone=False)
         try:
             return await work(Keys(store))
         finally:

@@ -31,7 +31,7 @@ async def go_on(
     async with chat.live.alone(id_):
         place = await replied(chat.store, who.owner, id_, reply_id)
         reply = place.reply(reply_id)
-        if chat.live.get(id_) or not render.continues(place, reply, view):
+        if await chat.live.find(id_) or not render.continues(place, reply, view):
             raise HTTPException(409, view.say.continue_not_now)
         spec = offered(reply.model["id"], view)
         await admitted.enter(spec, group=id_)

@@ -74,7 +74,7 @@ def finding(database: str) -> Find:
         async with opening:
             if not keys:
                 try:
-                    keys.append(Keys(await Store(database).open()))
+                    keys.append(Keys(await Store(database).open(alone=False)))
                 except ConfigError as error:
                     log.error("%s", error)  # noqa: TRY400
                     raise ApiError(503, "keys cannot be looked up now") from error

@@ -100,8 +100,10 @@ class Limiter:
     def __init__(self, counting: Counting, limits: Callable[[], Limits]) -> None:
         self.counting, self.limits = counting, limits
 
-    def subjects(self, connection: HTTPConnection, who: Reader | None = None) -> list[Subject]:
-        """Who is counted for a request: its reader, if any, and the address it comes from."""
+    def subjects(
+        self, connection: HTTPConnection | None, who: Reader | None = None
+    ) -> list[Subject]:
+        """Who is counted for a request: its reader, and the address it comes from, if known."""
         limits = self.limits()
         found = []
         if who:
@@ -109,7 +111,7 @@ class Limiter:
             # a cookie's word lets in whoever has it, so that it is written nowhere
             hashed = hashlib.sha256(who.owner.encode("utf-8", "replace")).hexdigest()[:32]
             found.append(Subject("reader", f"reader/{hashed}", bounds))
-        if connection.client and limits.address:
+        if connection and connection.client and limits.address:
             where = network(connection.client.host)
             found.append(Subject("address", f"address/{where}", limits.address))
         return found

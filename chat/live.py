@@ -2,7 +2,8 @@
 
 `Live` holds one conversation's running turn, stores every step of it and tells those who watch that
 something is new. What is new, and how it looks, is for the watcher (`stream.py`) to work out. A
-reply that cannot be stored still runs, and says that it was not kept.
+reply that cannot be stored still runs, and says that it was not kept; it is stored as soon as that
+works. What other replicas run is behind `Others`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -32,13 +33,18 @@ from guard.events import (
     Waiting,
 )
 
-from .store import UNREACHABLE, Reply, State, Store, fault_of, new_id, now
+from .news import News
+from .others import Alone, Exclusive, Others, Watched
+from .store import UNREACHABLE, Reply, State, Store, Taken, fault_of, new_id, now
 from .telemetry.logs import hashed
 from .tools import noted
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 0.5  # seconds; what a killed process may lose of a reply
+AGAIN = 1.0  # seconds until what the store did not take is tried again
+MOST_UNKEPT = 1_000  # turns that ended and wait for the store; the oldest are given up
+LAST_TRIES = 5.0  # seconds in which they are still tried as the server goes down
 NUL = str.maketrans({"\x00": "\ufffd"})  # PostgreSQL keeps no NUL in text
 
 # of a reply that goes on; what it took is known again when its model ends it
@@ -92,10 +98,12 @@ class Row:
         self.unsaved |= values
 
 
-class Live:
+class Live(News):
     """One running turn: its replies so far, and the task that reads them.
 
-    `grows` is a reply that is there and goes on: the first attempt adds to it.
+    `grows` is a reply that is there and goes on: the first attempt adds to it. `runner` is this
+    run's mark on the rows it writes, where there are other replicas; `lost` says that another run
+    has them now.
     """
 
     def __init__(
@@ -108,12 +116,16 @@ class Live:
         run: int,
         step: int,
         grows: Reply | None = None,
+        others: Others | None = None,
     ) -> None:
+        super().__init__()
         self.conversation_id, self.turn_id, self.run = conversation_id, turn_id, run
-        self.version = 0
+        self.runner: str | None = None
+        self.lost = False
         self.first_step = step  # above 0 where a reader asked another model about a withheld reply
         self._store, self._drafts, self._grows = store, drafts, grows
-        self._news = asyncio.Event()
+        self._others = others or Alone()
+        self.settled = asyncio.Event()  # it has ended, and is stored or another's
         self._task: asyncio.Task[None] | None = None
         self._stopped_as: State | None = None
         self._rows: dict[int, Row] = {}  # by attempt
@@ -148,50 +160,61 @@ class Live:
             self._task.cancel()
         await asyncio.wait([self._task])
 
+    def lose(self) -> None:
+        """Another replica has taken it over: end without writing any more."""
+        if self.running and not self.lost:
+            log.warning("a reply in conversation %s goes on elsewhere", self.conversation_id)
+            self.lost = True
+            if self._task:
+                self._task.cancel()
+
+    async def settle(self) -> None:
+        """Try again to store what could not be."""
+        for row in self._rows.values():
+            if row.unsaved or not (row.stored and row.reply.kept):
+                try:
+                    await self._store_row(row)
+                except Taken:
+                    self.lost = row.reply.kept = True
+                    row.unsaved = {}
+
     async def ended(self) -> None:
         """Wait until it is over."""
         if self._task:
             await asyncio.wait([self._task])
 
-    async def wait(self, seen: int, seconds: float) -> int:
-        """The version, as soon as it is newer than `seen` or `seconds` have passed."""
-        if self.version == seen and self.running:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-        return self.version
-
-    def _tell(self) -> None:
-        self.version += 1
-        self._news.set()
-        self._news = asyncio.Event()
+    def tell(self) -> None:
+        super().tell()
+        self._others.grew(self)
 
     def _over(self, ended: Callable[[], None]) -> None:
         ended()
-        self._tell()
+        self.tell()
 
     async def _read(self, source: EventSource) -> None:
         try:
             async with aclosing(source()) as events:  # type: ignore[type-var]
                 async for event in events:
                     await self._take(event)
-                    self._tell()
+                    self.tell()
         except asyncio.CancelledError:
             await self._end(self._stopped_as or "interrupted")
+        except Taken:
+            self.lost = True
         except Exception:
             told = {"conversation": hashed(self.conversation_id)}
             log.exception("a reply broke", extra={"fields": told})
             await self._end("failed", fault={"kind": "malformed", "message": "internal error"})
         finally:
-            await self._end("interrupted")
+            if self._stopped_as != "streaming":
+                await self._end("interrupted")
 
     async def _end(self, state: State, **values: Any) -> None:
-        """Close the replies that are still open."""
+        """Close the replies that are still open; `streaming`: for another replica to go on."""
         for row in self._rows.values():
-            if row.reply.state == "streaming":
-                await self._save(row, state=state, **values)
+            if row.reply.state == "streaming" and not self.lost:
+                with suppress(Taken):
+                    await self._save(row, state=state, **values)
 
     async def _take(self, event: Event) -> None:
         if isinstance(event, Started):
@@ -238,12 +261,16 @@ class Live:
                 await self._save(row, exhausted=event.cause, bound=event.bound)
 
     def _begin(self, row: Row) -> None:
-        """Have a reply stored while its model is asked; all that is written of it comes after."""
+        """Have a reply stored while its model speaks; all that is written of it comes after."""
 
         async def stored() -> None:
-            await self._save(row)
-            if not row.reply.kept:
-                self._tell()
+            kept = row.reply.kept
+            try:
+                await self._save(row)
+            except Taken:
+                self.lose()
+            if row.reply.kept != kept:
+                self.tell()
 
         task = asyncio.create_task(stored())
         self._beginning.add(task)
@@ -253,7 +280,7 @@ class Live:
         """Add to a reply that is stored. Its words and verdict stay what they are until then."""
         before = Took(reply.seconds, reply.tokens, reply.dollars)
         self._rows[0] = Row(reply, stored=True, before=before)
-        await self._save(self._rows[0], **AS_IT_GOES_ON)
+        await self._save(self._rows[0], **AS_IT_GOES_ON, runner=self.runner)
 
     def _reply(self, event: Started) -> Reply:
         """The row of a reply that begins. One that a reader asked for follows a withheld one."""
@@ -274,6 +301,7 @@ class Live:
             omitted=event.omitted.model_dump() if event.omitted else None,
             options=event.options.model_dump(exclude_defaults=True) or None,
             prompted=bool(event.options.system.strip()),
+            runner=self.runner,
             created_at=now(),
         )
 
@@ -297,7 +325,8 @@ class Live:
         if row.stored and not row.unsaved:
             self._drafts.add(row.reply)
         elif not row.writing.locked() and time.monotonic() - row.saved_at > SAVE_EVERY:
-            await self._save(row)
+            row.saved_at = time.monotonic()
+            self._begin(row)
 
     async def _save(self, row: Row, **values: Any) -> None:
         """Write the reply as it stands, with what is new of it and what could not be written."""
@@ -312,7 +341,9 @@ class Live:
             marks = {"withheld_in": self.conversation_id if row.withheld else None}
             row.unsaved = {}
             if row.stored:
-                reply.kept = await written(self._store.save_reply(reply.id, **marks, **values))
+                fence = None if "runner" in unsaved else self.runner
+                save = self._store.save_reply(reply.id, **marks, fence=fence, **values)
+                reply.kept = await written(save)
             else:
                 reply.kept = row.stored = await written(self._store.add_reply(reply, **marks))
             if not reply.kept:
@@ -383,25 +414,92 @@ async def written(work: Coroutine[Any, Any, None]) -> bool:
     return True
 
 
-class LiveReplies:
-    """The running turns by conversation; one at a time in each."""
+class Outbox:
+    """Turns that have ended and are not wholly stored: tried again until they are.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        kept: called with each, once it is stored or given up.
+    """
+
+    def __init__(self, kept: Callable[[Live], None]) -> None:
+        self._kept = kept
+        self._waiting: list[Live] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, live: Live) -> None:
+        """Store what is left of a turn soon."""
+        self._waiting.append(live)
+        if len(self._waiting) > MOST_UNKEPT:
+            given_up = self._waiting.pop(0)
+            log.error("a reply in conversation %s is lost", given_up.conversation_id)
+            self._kept(given_up)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(AGAIN)
+            for live in [*self._waiting]:
+                await to_the_end(self._try(live))
+                if not live.kept:
+                    break  # nor will it take the others
+
+    async def hurry(self, conversation_id: str) -> None:
+        """Try to store what is left of a conversation's turns before anything else of it is."""
+        for live in [*self._waiting]:
+            if live.conversation_id == conversation_id:
+                await self._try(live)
+
+    async def _try(self, live: Live) -> None:
+        await live.settle()
+        if live.kept and live in self._waiting:
+            self._waiting.remove(live)
+            self._kept(live)
+
+    async def close(self) -> None:
+        """Try for a last time."""
+        if self._task:
+            await asyncio.wait([self._task], timeout=LAST_TRIES)
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+class LiveReplies:
+    """The running turns by conversation; one at a time in each, in all replicas.
+
+    Args:
+        store: where they are kept.
+        others: what other replicas run; None: there are none.
+    """
+
+    def __init__(self, store: Store, others: Others | None = None) -> None:
         self._store, self._drafts = store, Drafts(store)
+        self._others: Others = others or Alone()
+        self._outbox = Outbox(self._let_go)
         self._by_conversation: dict[str, Live] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def __len__(self) -> int:
         return len(self._by_conversation)
 
-    def alone(self, conversation_id: str) -> asyncio.Lock:
+    @property
+    def shared(self) -> bool:
+        """Whether other replicas may run turns of the same conversations."""
+        return self._others.shared
+
+    def alone(self, conversation_id: str) -> Exclusive:
         """Held by who adds a turn or a run, so that two pages never take the same place."""
-        return self._locks.setdefault(conversation_id, asyncio.Lock())
+        here = self._locks.setdefault(conversation_id, asyncio.Lock())
+        return self._others.alone(conversation_id, here)
 
     def get(self, conversation_id: str) -> Live | None:
-        """The conversation's running turn."""
+        """The conversation's running turn, if it runs in this process."""
         live = self._by_conversation.get(conversation_id)
         return live if live and live.running else None
+
+    async def find(self, conversation_id: str) -> Watched | None:
+        """The conversation's running turn, wherever it runs."""
+        return self.get(conversation_id) or await self._others.find(conversation_id)
 
     async def begin(
         self,
@@ -418,30 +516,67 @@ class LiveReplies:
         Args:
             grows: the reply to which the first attempt adds, in place of a new one.
         """
-        while self.get(conversation_id):
-            await self.stop(conversation_id)
+        where = conversation_id, turn_id
         live = Live(
-            self._store, self._drafts, conversation_id, turn_id, run=run, step=step, grows=grows
+            self._store, self._drafts, *where, run=run, step=step, grows=grows, others=self._others
         )
+        while self.get(conversation_id) or not await self._taken(live):
+            await self.stop(conversation_id)
         self._by_conversation[conversation_id] = live
         live.begin(source, lambda: self._ended(live))
         return live
 
+    async def _taken(self, live: Live) -> bool:
+        """Whether the conversation is this turn's; meanwhile another may have begun here."""
+        taken = await self._others.take(live)
+        return taken and self.get(live.conversation_id) is None
+
     def _ended(self, live: Live) -> None:
         if self._by_conversation.get(live.conversation_id) is live:
             del self._by_conversation[live.conversation_id]
+        if live.kept or live.lost:
+            self._let_go(live)
+        else:
+            self._outbox.add(live)
+
+    def _let_go(self, live: Live) -> None:
+        live.settled.set()
+        self._others.let_go(live)
 
     async def stop(self, conversation_id: str, state: State = "stopped") -> None:
-        """Stop what runs in a conversation, if anything does."""
+        """Stop what runs in a conversation, if anything does, wherever it runs."""
         live = self._by_conversation.get(conversation_id)
         if live:
             await live.stop(state)
+        else:
+            await self._outbox.hurry(conversation_id)
+            await self._others.stop(conversation_id, state)
 
     async def stop_these(self, conversation_ids: Iterable[str]) -> None:
         """Stop what runs in any of them."""
         await asyncio.gather(*map(self.stop, conversation_ids))
 
     async def close(self) -> None:
-        """Interrupt all, as the server goes down."""
-        await asyncio.gather(*(self.stop(id_, "interrupted") for id_ in [*self._by_conversation]))
+        """Interrupt all, or leave it to other replicas, as the server goes down."""
+        running = [*self._by_conversation.values()]
+        await asyncio.gather(*(live.stop(self._others.left) for live in running))
+        await self._outbox.close()
         await self._drafts.close()
+        await self._others.close()
+
+    async def stored(self, turn: Watched, seconds: float) -> bool:
+        """Whether a turn that has ended is stored, or is soon; of another replica's, it looks."""
+        if not isinstance(turn, Live):
+            await asyncio.sleep(AGAIN)
+            return await self.find(turn.conversation_id) is None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await turn.settled.wait()
+        return turn.settled.is_set()
+
+    async def drain(self, seconds: float) -> None:
+        """Let what runs come to its end, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while running := [*self._by_conversation.values()]:
+                    await asyncio.gather(*(live.ended() for live in running))

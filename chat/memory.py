@@ -76,10 +76,10 @@ class MemoryStore(Store):
         super()._prepare(connection, _)
         execute_all(connection, "temp_store=MEMORY", f"max_page_count={self.pages}")
 
-    async def open(self) -> Self:
+    async def open(self, *, alone: bool = True) -> Self:
         logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # below, it writes out each value
         await asyncio.to_thread(importlib.import_module, "alembic.command")
-        await super().open()
+        await super().open(alone=alone)
         self._sweeping = asyncio.create_task(self._sweep())
         return self
 

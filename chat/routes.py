@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from copy import copy
 from functools import partial
@@ -23,6 +24,7 @@ from guard.catalogue import Catalogue
 from guard.errors import ProviderError, UnknownModel
 from guard.explain import apart, direction, fault
 from guard.observing import Observer
+from guard.patience import Patience
 from guard.pipeline import Guard
 from guard.providers import Connection
 from guard.providers.connect import on_offer
@@ -35,9 +37,11 @@ from .auth import FAILED, Reader, is_admin, page_language, reader, speaking
 from .examples import examples
 from .feedback import Feedback
 from .in_place import InPlace, in_place, replied
+from .left import Left
 from .limited import Admitted
-from .live import Live, LiveReplies
+from .live import LiveReplies
 from .memory import MemoryStore
+from .others import Others, Watched
 from .personal import conversations_of, options_of
 from .store import (
     LONG,
@@ -52,7 +56,7 @@ from .store import (
     on_one_line,
     storable,
 )
-from .stream import Watcher, watch
+from .stream import HEARTBEAT, Watcher, watch
 from .switches import Switchboard, Switches, banner_now
 from .telemetry.metrics import Metrics
 from .titles import Titles
@@ -66,6 +70,7 @@ log = logging.getLogger(__name__)
 QUESTION_LIMIT = 100_000  # characters
 TITLE_LIMIT = 200
 MOST_TOOLS = 20  # servers of tools that a conversation may use
+RECONNECTS = (500, 1_500)  # milliseconds until a page asks for the events of a lost stream again
 STILL_HERE = b": still here\n\n"  # proxies drop a silent connection
 
 
@@ -91,18 +96,22 @@ class Chat:
         connection: Connection,
         tool_servers: ToolServers,
         *,
-        can_sign_in: bool = False,
         observers: Sequence[Observer] = (),
         ways: Sequence[tuple[str, str]] = (),
+        others: Others | None = None,
     ) -> None:
         self.store, self.ways = store, ways
         self.readers = store  # what they have set, for temporary conversations too
         self.tools = tool_servers
-        self.live = LiveReplies(store)
+        self.live = LiveReplies(store, others)
         self.titles = Titles(store)
-        self.visitors = Guard(on_offer(models, connection), connection, observers=observers)
-        self.signed_in = Guard(models, connection, observers=observers)
+        patience = Patience(breakers=others.breakers if others else None)
+        self.visitors = Guard(
+            on_offer(models, connection), connection, patience, observers=observers
+        )
+        self.signed_in = Guard(models, connection, patience, observers=observers)
         self._listed = [(guard, guard.models) for guard in (self.visitors, self.signed_in)]
+        self.back: dict[str, Reader] = {}  # by conversation: who waits for a reply that was left
         self.importing = asyncio.Lock()  # a file that is read takes much memory: one at a time
         self.reading = asyncio.Semaphore(2)  # so do a PDF and a picture
         self._opening = asyncio.Lock()
@@ -122,6 +131,11 @@ class Chat:
     def holding(self, id_: str | None) -> Chat:
         """This, or the same aside, by where the conversation or file of that id is."""
         return self._aside if self._aside and self._memory and self._memory.holds(id_) else self
+
+    async def drain(self, seconds: float) -> None:
+        """Let what runs come to its end, for so long at most."""
+        running = [self.live, *([self._aside.live] if self._aside else [])]
+        await asyncio.gather(*(live.drain(seconds) for live in running))
 
     async def close(self) -> None:
         """End what runs, as the server goes down; temporary conversations are gone then."""
@@ -292,7 +306,7 @@ async def state(
         "conversation": conversation.id if conversation else None,
         "title": conversation.title if conversation else None,
         "temporary": here.store.temporary if conversation else temporary,
-        "running": bool(conversation and here.live.get(conversation.id)),
+        "running": bool(conversation and await runs(here, conversation)),
         "notice": missing or unknown,
         "say": view.say.model_dump(),
         "banner": announced(request.app.state.switchboard, view),
@@ -314,31 +328,77 @@ def sign_in_failed(request: Request) -> bool:
     return bool(session and session.pop(FAILED, False))
 
 
+async def runs(chat: Chat, conversation: Conversation) -> bool:
+    """Whether a reply comes in, or will again."""
+    found = await chat.live.find(conversation.id)
+    return found is not None or (chat.live.shared and any(map(streams, conversation.path())))
+
+
+def streams(turn: Turn) -> bool:
+    """Whether a reply of the turn comes in, by what is stored of it."""
+    return any(reply.state == "streaming" for reply in turn.replies)
+
+
 @router.get("/conversations/{id_}/events")
 async def events(id_: str, who: Who, chat: Shared) -> StreamingResponse:
     """What changes in the running turn until it ends; then the turn as it is, and its entry.
 
     A title that is still being asked for comes last.
     """
-    live = chat.live.get(id_)
+    live = await chat.live.find(id_)
     if live is not None:  # before the response begins: whether it is the reader's
         told = telling(chat, who, live, await chat.store.turn(who.owner, id_, live.turn_id))
     else:
         leaf = (await chat.store.heading(who.owner, id_)).leaf_id
-        told = ending(chat, who, id_, leaf)
+        turn = await chat.store.turn(who.owner, id_, leaf) if leaf and chat.live.shared else None
+        left = await left_streaming(chat, who, turn)
+        told = telling(chat, who, left, turn) if left and turn else ending(chat, who, id_, leaf)
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # proxies hold nothing back
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 
-async def telling(chat: Chat, who: Reader, live: Live, turn: Turn) -> AsyncIterator[bytes]:
+async def telling(chat: Chat, who: Reader, live: Watched, turn: Turn) -> AsyncIterator[bytes]:
     """The events of a running turn and of its end, as they go over the wire."""
-    watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
-    async for messages in watch(live, watcher):
-        told = [event("update", {"turn": turn.id, **message}) for message in messages or ()]
-        yield b"".join(told) or STILL_HERE
-    # of what could not be stored, what the page shows is all there is
-    async for last in ending(chat, who, live.conversation_id, turn.id if live.kept else None):
+    yield f"retry: {random.randint(*RECONNECTS)}\n\n".encode()  # noqa: S311 - not all at once
+    running: Watched | None = live
+    while running is not None and running.turn_id == turn.id:
+        live = running
+        watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
+        async for messages in watch(live, watcher):
+            told = [event("update", {"turn": turn.id, **message}) for message in messages or ()]
+            yield b"".join(told) or STILL_HERE
+        running = await gone_on(chat, who, live, turn)
+    if not live.kept:  # what the page shows is all there is, until the store takes it
+        yield event("end", {"turn": None, "html": "", "entry": None, "titling": True})
+        while not await chat.live.stored(live, HEARTBEAT):
+            yield STILL_HERE
+    async for last in ending(chat, who, live.conversation_id, turn.id):
         yield last
+
+
+async def gone_on(chat: Chat, who: Reader, live: Watched, turn: Turn) -> Watched | None:
+    """The turn in whoever runs it now, after one has ceased to; None where it has ended."""
+    if not chat.live.shared or not live.kept:
+        return None
+    found = await chat.live.find(live.conversation_id)
+    if found is not None:
+        return found
+    return await left_streaming(
+        chat, who, await chat.store.turn(who.owner, live.conversation_id, turn.id)
+    )
+
+
+async def left_streaming(chat: Chat, who: Reader, turn: Turn | None) -> Left | None:
+    """A turn that nobody runs though it streams; it is the reader's own, who is here to see it."""
+    if turn is None or not streams(turn):
+        return None
+    id_ = turn.conversation_id
+    chat.back[id_] = who
+    return Left(
+        turn,
+        look=lambda: chat.store.turn(who.owner, id_, turn.id),
+        found=lambda: chat.live.find(id_),
+    )
 
 
 async def ending(chat: Chat, who: Reader, id_: str, ended: str | None) -> AsyncIterator[bytes]:

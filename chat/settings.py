@@ -22,6 +22,9 @@ URL = r"^https?://\S+$"
 PROXIES_OF_A_SPACE = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
 
 
+DRAIN, DRAIN_ALONE = 30.0, 3.0  # seconds
+
+
 class Settings(BaseSettings):
     """Environment variables by name; `CANDOR_` ones are ours, the others are customary."""
 
@@ -49,6 +52,7 @@ class Settings(BaseSettings):
         default=10, alias="CANDOR_DATABASE_CONNECTIONS", ge=1, le=1000
     )
     redis_url: SecretStr | None = Field(default=None, alias="CANDOR_REDIS_URL")
+    drain: float | None = Field(default=None, alias="CANDOR_DRAIN", ge=0, le=3600)
     data: Path = Field(default=ROOT / "data", alias="CANDOR_DATA")
     models: Path = Field(default=catalogue_file.FILE, alias="CANDOR_MODELS")
     audit: Path | None = Field(default=None, alias="CANDOR_AUDIT")
@@ -108,6 +112,13 @@ class Settings(BaseSettings):
         """`CANDOR_ADMINS`: `hf:ada` or `oidc:ada@example.org`; a bare name is Hugging Face's."""
         names = (name.strip().casefold() for name in self.admins.split(","))
         return frozenset(name if ":" in name else f"hf:{name}" for name in names if name)
+
+    @property
+    def drains(self) -> float:
+        """Seconds in which replies that come in may end, as the app goes down."""
+        if self.drain is not None:
+            return self.drain
+        return DRAIN if self.redis_url else DRAIN_ALONE
 
     def catalogue(self) -> Catalogue:
         """`models.yaml` with the deployment's default and its model for titles.

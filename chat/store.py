@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
@@ -44,7 +44,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncAttrs,
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    create_async_engine,
+)
 from sqlalchemy.ext.asyncio import async_sessionmaker as sessionmaker
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -82,6 +88,12 @@ LAST_WORDS = 0.5  # seconds; aiosqlite's thread answers after a failed connectio
 State = Literal["streaming", "done", "stopped", "interrupted", "failed"]
 Vote = Literal["first", "second", "both", "neither"]  # of two replies side by side
 WRITTEN_ANEW = "INSERT INTO indexed_words(indexed_words) VALUES ('optimize')"
+SOLE = 0x43616E646F72  # of a lock, within the database
+GOES_DOWN = 10  # seconds in which a process that ran before may end
+TWO_PROCESSES = (
+    "another Candor uses this database. For several replicas, set CANDOR_REDIS_URL for each; "
+    "else end the other, or give CANDOR_DATABASE_URL another database."
+)
 ADVICE = "Set CANDOR_DATA to a folder that can be written, or CANDOR_DATABASE_URL."
 
 
@@ -302,12 +314,21 @@ class Reply(Base):
     None where a model gave it here: then alone its verdict is this app's. No route takes it away.
     `omitted` is what of the conversation's files the model was not told. `options` are what the
     reader had set for it; `prompted` says that a system prompt was among it, also where its words
-    are not known (in a copy of a shared conversation). `first_seconds` passed before its first
-    word, `guard_seconds` the guard took. `copied`: the reply was given in another conversation, or
-    elsewhere, and counts there.
+    are not known (in a copy of a shared conversation). `runner` is the run that may write it, where
+    there are several replicas; whoever takes a reply over sets its own. `first_seconds` passed
+    before its first word, `guard_seconds` the guard took. `copied`: the reply was given in another
+    conversation, or elsewhere, and counts there.
     """
 
     __tablename__ = "reply"
+    __table_args__ = (
+        Index(
+            "ix_reply_streaming",
+            "turn_id",
+            sqlite_where=text("state = 'streaming'"),
+            postgresql_where=text("state = 'streaming'"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     turn_id: Mapped[str] = mapped_column(ForeignKey("turn.id", ondelete="CASCADE"), index=True)
@@ -339,6 +360,7 @@ class Reply(Base):
     first_seconds: Mapped[float | None] = mapped_column(Float, default=None)
     guard_seconds: Mapped[float | None] = mapped_column(Float, default=None)
     copied: Mapped[bool] = mapped_column(default=False, server_default=false())
+    runner: Mapped[str | None] = mapped_column(default=None)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
@@ -524,6 +546,24 @@ class NotFound(LookupError):
     """There is no such row, or it is somebody else's."""
 
 
+class Taken(Exception):
+    """Another run writes this reply now."""
+
+
+class Left(NamedTuple):
+    """A reply that streams, as far as it says who runs it and where it stands."""
+
+    conversation: str
+    owner: str
+    turn: str
+    reply: str
+    run: int
+    step: int
+    lane: int
+    runner: str | None
+    created_at: datetime
+
+
 class TooMany(Exception):
     """A conversation has as many shares as it may have."""
 
@@ -577,15 +617,20 @@ class Store:
         """
         execute_all(connection, "foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON")
 
-    async def open(self) -> Self:
+    async def open(self, *, alone: bool = True) -> Self:
         """Bring the tables up to date, and mark what a killed process left streaming.
+
+        Args:
+            alone: whether no other process runs replies in this database; else all is left as it
+                is, for them or for who takes it over.
 
         Raises:
             ConfigError: the database cannot be reached, read or written, or is a newer Candor's.
         """
         async with self.usable():
             await self.migrate()
-            await self.write(interrupt)
+            if alone:
+                await self.write(interrupt)
         return self
 
     @asynccontextmanager
@@ -601,9 +646,11 @@ class Store:
         except faults as error:
             await self.close()
             await asyncio.sleep(LAST_WORDS)
-            shown = self.url.render_as_string(hide_password=True)
-            cause = getattr(error, "orig", error)
-            raise ConfigError(f"the database {shown} cannot be used: {cause}. {ADVICE}") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> ConfigError:
+        shown, cause = self.url.render_as_string(hide_password=True), getattr(error, "orig", error)
+        return ConfigError(f"the database {shown} cannot be used: {cause}. {ADVICE}")
 
     async def migrate(self) -> None:
         """Bring the tables up to date."""
@@ -616,6 +663,36 @@ class Store:
             await migrate_sqlite(self.engine)
         elif due:
             await migrate_postgresql(self.url)
+
+    @asynccontextmanager
+    async def sole(self) -> AsyncIterator[None]:
+        """Be the one process that runs replies in this database, and mark what the last one left.
+
+        PostgreSQL tells two such processes apart, by a lock that a connection holds.
+
+        Raises:
+            ConfigError: another one runs replies there, or it cannot be written.
+        """
+        async with AsyncExitStack() as held:
+            try:
+                if not self._threads:
+                    connection = await held.enter_async_context(self.engine.connect())
+                    await self._lock(connection)
+                    held.push_async_callback(connection.invalidate)  # the lock goes with it
+                await self.write(interrupt)
+            except UNREACHABLE as error:
+                raise self._unusable(error) from error
+            yield
+
+    async def _lock(self, connection: AsyncConnection) -> None:
+        """Take the lock of the sole process; one that goes down just then is waited for."""
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for left in reversed(range(GOES_DOWN)):
+            if await connection.scalar(select(func.pg_try_advisory_lock(SOLE))):
+                return
+            if left:
+                await asyncio.sleep(1)
+        raise ConfigError(TWO_PROCESSES)
 
     async def _write_ahead(self) -> None:
         """Let readers go on beside a writer. The file remembers; SQLite does not wait for this."""
@@ -720,6 +797,19 @@ class Store:
         which = Turn.id == turn_id
         return await self.read(lambda session: turn_in(session, owner, conversation_id, which))
 
+    async def conversation_of(self, owner: str, turn_id: str) -> str:
+        """The id of the conversation that has a turn.
+
+        Raises:
+            NotFound: there is none, or it is not the owner's.
+        """
+        query = select(Turn.conversation_id).join(Turn.conversation)
+        mine = Turn.id == turn_id, Conversation.owner == owner, Conversation.deleted_at.is_(None)
+        found = await self.read(lambda session: session.scalar(query.where(*mine)))
+        if found is None:
+            raise NotFound(turn_id)
+        return found
+
     async def start(
         self,
         owner: str,
@@ -737,13 +827,14 @@ class Store:
 
         Raises:
             NotFound: one of the turn's files is not there, or is not the owner's.
+            IntegrityError: there is a turn of that id.
         """
         conversation = Conversation(id=new_id(), owner=owner, title=titled(question), mode=mode)
         conversation.model, conversation.tools = model, [*tools]
         title = await listed_words(conversation.title)
         known = [indexed(conversation.id, conversation.id, None, title)]
         if first:
-            first.id, first.conversation_id = new_id(), conversation.id
+            first.id, first.conversation_id = first.id or new_id(), conversation.id
             conversation.leaf_id = first.id
             asked = await listed_words(first.question)
             known.append(indexed(first.id, conversation.id, first.id, asked))
@@ -767,6 +858,7 @@ class Store:
         files: Sequence[str] = (),
         *,
         parent_run: int | None = None,
+        turn_id: str | None = None,
         **values: Any,
     ) -> str:
         """A new question below `parent_id`; it becomes the one that is shown. Returns its id.
@@ -774,12 +866,14 @@ class Store:
         Args:
             files: the ids of what is attached.
             parent_run: the run that it follows; the one that is shown where left out.
+            turn_id: the id that it gets.
             values: columns of the conversation that are set with it: `model`, `mode`, `tools`.
 
         Raises:
             NotFound: the conversation or one of the files is not there, or is not the owner's.
+            IntegrityError: there is a turn of that id.
         """
-        turn = Turn(id=new_id(), conversation_id=conversation_id, question=question)
+        turn = Turn(id=turn_id or new_id(), conversation_id=conversation_id, question=question)
         turn.parent_id, turn.parent_run, turn.files = parent_id, parent_run, [*files]
         known = indexed(turn.id, conversation_id, turn.id, await listed_words(question))
 
@@ -1074,16 +1168,27 @@ class Store:
         made = self.upsert(Preferences, {"owner": owner}, values)
         await self.write(lambda session: session.execute(made))
 
-    def upsert(self, table: type[Base], key: dict[str, str], values: dict[str, Any]) -> Any:
-        """Set columns of the row of that key, or make it; two who do so at once both succeed."""
+    def upsert(
+        self,
+        table: type[Base],
+        key: dict[str, str],
+        values: dict[str, Any],
+        where: ColumnElement[bool] | None = None,
+    ) -> Any:
+        """Set columns of the row of that key, or make it; two who do so at once both succeed.
+
+        Args:
+            where: what must hold of a row that is there, else it stays as it is.
+        """
         on_postgresql = self.engine.dialect.name == "postgresql"
         made = (postgresql if on_postgresql else sqlite).insert(table).values(key | values)
-        return made.on_conflict_do_update(index_elements=[*key], set_=values)
+        return made.on_conflict_do_update(index_elements=[*key], set_=values, where=where)
 
     async def add_reply(self, reply: Reply, *, withheld_in: str | None = None) -> None:
         """A reply that begins; with the first of a run, its turn shows that run.
 
-        It is stored as it stands now, and may grow meanwhile.
+        It is stored as it stands now, and may grow meanwhile. Stored twice, as where the database
+        broke between a write and its answer, it is there once.
 
         Args:
             withheld_in: the conversation that gets a dot in the list, as the reply withholds.
@@ -1091,9 +1196,11 @@ class Store:
         reply.id = reply.id or new_id()
         values = columns_of(reply)
         found = await words_at_the_end(values)
+        mine = Reply.runner.is_not_distinct_from(values.get("runner"))
+        made = self.upsert(Reply, {"id": reply.id}, values, mine)
 
         def work(session: Session) -> None:
-            session.execute(insert(Reply).values(**values))
+            session.execute(made)
             if values["step"] == 0 and values["run"] > 0:  # until then a turn shows its first
                 shown = update(Turn).where(Turn.id == values["turn_id"])
                 session.execute(shown.values(shown_run=values["run"]))
@@ -1104,19 +1211,31 @@ class Store:
         await self.write(work)
 
     async def save_reply(
-        self, reply_id: str, *, withheld_in: str | None = None, **values: Any
+        self,
+        reply_id: str,
+        *,
+        withheld_in: str | None = None,
+        fence: str | None = None,
+        **values: Any,
     ) -> None:
         """Set columns of a reply. The search knows it once its state says that it has ended.
 
         Args:
             reply_id: of the reply.
             withheld_in: the conversation that gets a dot in the list, as the reply withholds.
+            fence: the run that writes; None: whoever asks may.
             values: by column.
+
+        Raises:
+            Taken: it is another run's meanwhile.
         """
         found = await words_at_the_end(values)
+        which = [Reply.id == reply_id, *([Reply.runner == fence] if fence else [])]
 
         def work(session: Session) -> None:
-            session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+            changed = session.execute(update(Reply).where(*which).values(**values))
+            if fence and not changed.rowcount:  # type: ignore[attr-defined]
+                raise Taken(reply_id)
             if found is not None:
                 index_reply(session, reply_id, found)
             elif values.get("state", "streaming") != "streaming":
@@ -1130,11 +1249,70 @@ class Store:
         table = Reply.__table__
         growing = (
             update(table)  # type: ignore[arg-type]
-            .where(table.c.id == bindparam("reply"), table.c.state == "streaming")
+            .where(
+                table.c.id == bindparam("reply"),
+                table.c.state == "streaming",
+                table.c.runner.is_not_distinct_from(bindparam("whose")),
+            )
             .values(text=bindparam("said"), thoughts=bindparam("thought"))
         )
-        rows = [{"reply": one.id, "said": one.text, "thought": one.thoughts} for one in replies]
+        rows = [
+            {"reply": one.id, "whose": one.runner, "said": one.text, "thought": one.thoughts}
+            for one in replies
+        ]
         await self.write(lambda session: session.execute(growing, rows))
+
+    async def streaming(self) -> list[Left]:
+        """All replies that come in, in any process, or that a killed one has left."""
+        query = (
+            select(
+                Conversation.id,
+                Conversation.owner,
+                *(Turn.id, Reply.id, Reply.run, Reply.step, Reply.lane),
+                *(Reply.runner, Reply.created_at),
+            )
+            .join(Turn, Turn.id == Reply.turn_id)
+            .join(Conversation, Conversation.id == Turn.conversation_id)
+            .where(Reply.state == "streaming")
+            .order_by(Reply.lane, Reply.step)
+        )
+        rows = await self.read(lambda session: session.execute(query).all())
+        return [Left(*row) for row in rows]
+
+    async def close_left(self, left: Left, runner: str, **told: str | None) -> bool:
+        """Mark a reply that nobody runs any more as interrupted; whether it was still as it was.
+
+        Args:
+            left: the reply.
+            runner: who writes it from now on.
+            told: more of its `text` and `thoughts` than is stored, where that is known.
+        """
+        which = (
+            Reply.id == left.reply,
+            Reply.state == "streaming",
+            Reply.runner.is_not_distinct_from(left.runner),
+        )
+
+        def work(session: Session) -> bool:
+            closed = update(Reply).where(*which).values(state="interrupted", runner=runner, **told)
+            if not session.execute(closed).rowcount:  # type: ignore[attr-defined]
+                return False
+            index_reply(session, left.reply)
+            return True
+
+        return await self.write(work)
+
+    async def stop_left(self, conversation_id: str, runner: str, state: State) -> None:
+        """Close what streams in a conversation though nobody runs it."""
+        here = select(Turn.id).where(Turn.conversation_id == conversation_id)
+        closed = update(Reply).where(Reply.state == "streaming", Reply.turn_id.in_(here))
+
+        def work(session: Session) -> None:
+            left = session.scalars(closed.values(state=state, runner=runner).returning(Reply.id))
+            for id_ in left.all():
+                index_reply(session, id_)
+
+        await self.write(work)
 
     async def rate(self, owner: str, conversation_id: str, reply_id: str, **values: Any) -> bool:
         """Keep a reader's `feedback` or `not_withheld` on one of their replies.
@@ -1382,14 +1560,22 @@ def execute_all(connection: Any, *pragmas: str) -> None:
     cursor.close()
 
 
-async def ready(url: str) -> None:
+async def ready(url: str, *, alone: bool = True) -> None:
     """Open the store once and close it, before anything is served.
+
+    Args:
+        alone: whether no other process may run replies in it.
 
     Raises:
         ConfigError: the database cannot be used.
     """
-    store = await Store(url).open()
-    await store.close()
+    store = await Store(url).open(alone=False)
+    try:
+        if alone:
+            async with store.sole():
+                pass
+    finally:
+        await store.close()
 
 
 async def migrated(url: str) -> None:

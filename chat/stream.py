@@ -17,7 +17,7 @@ from guard.text import split_thinking
 
 from . import render, tools
 from .growing import GrowingText
-from .live import Live
+from .others import Watched
 from .render import PARTS
 from .store import LONG, Reply, Turn
 from .view import Standing, View, fill
@@ -131,7 +131,7 @@ def text_from(reply: Reply, number: int, blocks: Sequence[str]) -> Message:
     return {"reply": reply.id, "part": "text", "from": number, "blocks": blocks}
 
 
-async def watch(live: Live, watcher: Watcher) -> AsyncIterator[list[Message] | None]:
+async def watch(live: Watched, watcher: Watcher) -> AsyncIterator[list[Message] | None]:
     """Messages for one page until the turn ends, those of a moment together; None: a heartbeat."""
     seen, late = -1, 0.0
     while True:
@@ -159,7 +159,7 @@ def size_of(message: Message) -> int:
     return sum(map(len, message.get("blocks", ()))) + len(message.get("html", ""))
 
 
-async def updates(live: Live, watcher: Watcher) -> list[Message]:
+async def updates(live: Watched, watcher: Watcher) -> list[Message]:
     """The watcher's next messages."""
     replies = live.replies
     draw = partial(watcher.updates, replies, live.first_step)

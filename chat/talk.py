@@ -12,7 +12,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, Select, bindparam, literal, select
+from sqlalchemy import CTE, BindParameter, Select, bindparam, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from .store import Attachment, NotFound, Reply, Turn, answer_among
@@ -64,7 +64,7 @@ def on_the_way() -> Select[Any]:
 
 def way_to_it() -> CTE:
     """The ids of a turn and of those that it follows, with how far each is above it."""
-    conversation = bindparam("conversation")
+    conversation: BindParameter[str] = bindparam("conversation")
     at_its_end = select(Turn.id, Turn.parent_id, literal(0).label("above")).where(
         Turn.id == bindparam("turn"), Turn.conversation_id == conversation
     )

@@ -40,7 +40,7 @@ async def keep(
     conversation: Owned, store: Passing, who: Who, chat: Shared, request: Request
 ) -> dict[str, Any]:
     """Move a temporary conversation to the stored ones, titled by its first question."""
-    if chat.live.get(conversation.id) or not conversation.turns:
+    if await chat.live.find(conversation.id) or not conversation.turns:
         raise HTTPException(409, chat.view(who).say.temporary_not_now)
     title = titled(conversation.turns[0].question)
     whole = await store.conversation(who.owner, conversation.id, file_texts=True)

@@ -67,7 +67,7 @@ async def shares(conversation: Owned, who: Who, chat: Shared) -> dict[str, Any]:
 async def share(body: MakeShare, conversation: Owned, who: Who, chat: Shared) -> dict[str, Any]:
     """Copy what is shown now to an address that nobody guesses."""
     view = chat.view(who)
-    if chat.live.get(conversation.id) or not conversation.path():
+    if await chat.live.find(conversation.id) or not conversation.path():
         raise HTTPException(409, view.say.share_not_now)
     snapshot = await asyncio.to_thread(snapshot_of, conversation, thoughts=body.thoughts)
     try:

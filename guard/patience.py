@@ -3,7 +3,8 @@
 A fault that may pass is waited for, as long as the host asks or a little longer each time, but
 never for long. A circuit breaker for each model at its host then spares both sides: after
 several faults in a row nothing is sent for a while. Not counted are faults of one reader's request
-or account (a key, credit, a limit of theirs). State is kept in this process.
+or account (a key, credit, a limit of theirs). State is kept in this process, unless another place
+is given (`breakers`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import TypeVar
 
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OPENED, OpenedState
+from purgatory.service._async.unit_of_work import AsyncAbstractUnitOfWork
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 
 from .errors import FaultKind, ProviderError
 
 T = TypeVar("T")
+Breakers = AsyncAbstractUnitOfWork
 PASSING: frozenset[FaultKind] = frozenset({"rate_limited", "unavailable"})
 OF_THE_HOST: frozenset[FaultKind] = frozenset(
     {"unavailable", "timeout", "interrupted", "malformed"}
@@ -37,6 +40,7 @@ class Patience:
         longest: seconds; a host that asks to wait longer is not waited for.
         faults: how many in a row open a circuit.
         rest: seconds in which it stays open; then a request goes through, to see.
+        breakers: where the state of circuits is kept; in this process where left out.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class Patience:
         longest: float = 5.0,
         faults: int = 6,
         rest: float = 4.0,
+        breakers: Breakers | None = None,
     ) -> None:
         self.most, self.longest, self.rest = tries, longest, rest
         self.backoff = wait_exponential_jitter(multiplier=pause, max=longest, jitter=pause)
         self._breakers = AsyncCircuitBreakerFactory(
             default_threshold=faults,
             default_ttl=rest,
+            uow=breakers,
             exclude=[
                 (ProviderError, lambda error: error.kind not in OF_THE_HOST),
                 asyncio.CancelledError,

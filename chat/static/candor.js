@@ -15,7 +15,7 @@ import { travelling } from "./travel.js";
 
 direct(localStorage.getItem("candor-language") ?? "en", localStorage.getItem("candor-direction") ?? "ltr");  // as last time, until the state is there
 tellZone();
-const state = { conversation: null, temporary: false, model: null, sees: false, preferred: null, mode: null, say: {}, reader: null, source: null, following: true, top: 0 };
+const state = { conversation: null, temporary: false, model: null, sees: false, preferred: null, mode: null, say: {}, reader: null, source: null, asking: {}, following: true, top: 0 };
 const asked = askState(address().get("c"), address().get("model") ?? "", false).catch((error) => error);  // while Gradio builds its frame
 const root = await found("#candor .box");
 root.parentElement.closest("main")?.setAttribute("role", "none");  // of Gradio's frame; the page's own is the thread
@@ -184,6 +184,7 @@ function listen() {
     list.settle(entry);
     entitle(title);
   });
+  source.onopen = () => { if (state.source === source) stands.awake(); };
   source.onerror = () => { if (state.source === source) stands.asleep(source); };
 }
 
@@ -275,15 +276,22 @@ function toEnd(force = false) {
 
 async function send(text, model = state.model, attached = []) {
   if (!text.trim() || !box.querySelector(".stop").hidden) return;
-  const answer = await attempt(() => api("/ask", { question: text, model, mode: state.mode, conversation: state.conversation, temporary: state.temporary, tools: kit.ids(), files: attached }));
+  const answer = await attempt(() => api("/ask", { turn: idOf("ask", state.conversation, text, model, attached), question: text, model, mode: state.mode, conversation: state.conversation, temporary: state.temporary, tools: kit.ids(), files: attached }));
   if (!answer) { stands.unsent(text); return; }
   question.value = ""; fit();
+  state.asking = {};
   stands.sent();
   tour.end();
   if (attached.length) files.clear();
   if (!state.conversation) { state.conversation = answer.conversation; history.pushState({}, "", actions.addressOf(answer.conversation)); region("thread").innerHTML = ""; }
   state.model = model;
   show(answer);
+}
+
+// The id of the turn that a question makes: the same when it is put again, since it may have arrived.
+function idOf(...told) {
+  const key = JSON.stringify(told);
+  return (state.asking = { [key]: state.asking[key] ?? [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("") })[key];
 }
 
 function show(answer) {
@@ -537,8 +545,8 @@ async function onSubmit(event) {
   event.preventDefault();
   if (event.target === box) { if (files.ready(question.value)) send(question.value, state.model, files.ids()); return; }
   const text = event.target.querySelector("textarea").value;
-  const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(event.target)}/edit`), { question: text }));
-  if (answer) show(answer);
+  const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(event.target)}/edit`), { turn: idOf("edit", turnOf(event.target), text), question: text }));
+  if (answer) { state.asking = {}; show(answer); }
 }
 
 function onEnter(event) {

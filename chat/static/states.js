@@ -117,7 +117,7 @@ export function standing({ root, state, api, question, send, again, say }) {
     if (kind !== "offline" && kind !== null) hide();
   }
 
-  return { signedOut, signInFirst, met, sent, unsent, asleep: (source) => source.readyState !== EventSource.OPEN && offline() };
+  return { signedOut, signInFirst, met, sent, unsent, awake: probe, asleep: (source) => source.readyState !== EventSource.OPEN && offline() };
 }
 
 // A link to each place where one can sign in; from a frame in a tab of its own, since no provider

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from chat.live import EventSource, Live, LiveReplies
 from chat.render import View
-from chat.store import Reply, Store, Turn, turn_of
+from chat.store import Reply, Store, Turn, execute_all, turn_of
 from chat.stream import PAUSE, Watcher, watch
 from guard.catalogue import Catalogue, load
 from guard.events import Delta, Done, Event, Exhausted, Failed, FellBack, Judged, Started, Thought
@@ -362,6 +363,65 @@ async def test_a_lock_is_shared_by_those_who_hold_it_and_then_let_go(replies: Li
 # --- a database that refuses ------------------------------------------------------------------
 
 
+class SmallDisk(Store):
+    """A database that may have so many pages, as on a disk that is full then."""
+
+    def _prepare(self, connection: Any, _: Any) -> None:
+        super()._prepare(connection, _)
+        execute_all(connection, "max_page_count=300")
+
+    async def fill(self) -> None:
+        """Take all the room that is left."""
+        async with self.engine.begin() as connection:
+            await connection.exec_driver_sql("CREATE TABLE filler (bytes BLOB)")
+        with suppress(OperationalError):
+            while True:
+                async with self.engine.begin() as connection:
+                    await connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(4000))")
+
+    async def make_room(self) -> None:
+        async with self.engine.begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM filler")
+
+
+async def test_a_reply_that_ends_on_a_full_disk_is_stored_when_there_is_room(file: Path) -> None:
+    store = await SmallDisk(f"sqlite+aiosqlite:///{file}").open()
+    conversation = await store.start(OWNER, "Why?", FIRST.id, "warn")
+    turn = await store.add_turn(OWNER, conversation.id, "Why?", None)
+    place, replies = Place(store, conversation.id, turn), LiveReplies(store)
+    source = Told(START, word("It was "), then=(word("long. " * 5_000), done()))
+    live = await begin(replies, place, source)
+    await until(lambda: bool(live.replies) and live.version >= 2)
+    await store.fill()
+    source.go.set()
+    await over(live)
+    assert not live.kept
+    assert not live.settled.is_set()
+    first = Turn(question="more? " * 5_000)
+    with pytest.raises(OperationalError, match="full"):
+        await store.start(OWNER, "more?", FIRST.id, "warn", first=first)
+    await store.make_room()
+    await live.settled.wait()
+    (reply,) = await place.kept()
+    assert (reply.state, reply.text) == ("done", "It was " + "long. " * 5_000)
+    await replies.close()
+    await store.close()
+
+
+async def test_what_is_unkept_as_the_server_goes_down_is_tried_until_then(
+    store: Store, place: Place
+) -> None:
+    replies = LiveReplies(store)
+    async with without_table(store):
+        live = await begin(replies, place, Told(START, then=(done(),)))
+        await until(lambda: live.version >= 1)
+        closing = asyncio.create_task(replies.close())
+        await over(live)
+        assert not live.kept
+    await closing
+    assert [reply.state for reply in await place.kept()] == ["interrupted"]
+
+
 async def test_a_reply_that_cannot_be_stored_is_shown_and_says_so(
     replies: LiveReplies, place: Place
 ) -> None:
@@ -385,8 +445,7 @@ async def test_what_could_not_be_stored_is_tried_again(replies: LiveReplies, pla
     source = Told(START, word("It was "), judged(), then=(word("so."), done()))
     async with without_table(place.store):
         live = await begin(replies, place, source)
-        await until(lambda: live.version >= 3)
-        assert not live.kept
+        await until(lambda: live.version >= 3 and not live.kept)
     source.go.set()
     await over(live)
     assert live.kept

@@ -192,6 +192,8 @@ async def test_the_migration_indexes_what_is_there(store: Store, url: str) -> No
             "CREATE INDEX ix_conversation_owner ON conversation (owner, updated_at)",
             "ALTER TABLE preferences DROP COLUMN language",
             "DROP TABLE api_key",
+            "DROP INDEX ix_reply_streaming",
+            "ALTER TABLE reply DROP COLUMN runner",
             "DROP TABLE share",
             "ALTER TABLE reply DROP COLUMN source",
             "ALTER TABLE preferences DROP COLUMN theme",

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from chat.announce import address, announce, without_password
 from chat.settings import Settings, load
@@ -158,3 +159,8 @@ def test_nobody_is_believed_who_may_write_their_own_address() -> None:
     trusted = [ip_network(one) for one in on_a_space.split(",")]
     assert all(one.is_private or str(one) == "100.64.0.0/10" for one in trusted)
     assert Settings(space_id="me/candor", trusted_proxies="192.0.2.1").proxies == "192.0.2.1"
+
+
+def test_replies_have_longer_to_end_where_others_serve_meanwhile() -> None:
+    assert Settings().drains < Settings(redis_url=SecretStr("redis://r/0")).drains == 30
+    assert Settings(redis_url=SecretStr("redis://r/0"), drain=0.0).drains == 0

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from databases import WITHOUT_ADMINS, address
+from databases import WITHOUT_ADMINS, address, emptied
 from sqlalchemy import JSON, Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -171,6 +171,8 @@ async def test_turns_of_an_old_database_follow_the_run_that_is_shown(
         await connection.execute(text("ALTER TABLE turn DROP COLUMN parent_run"))
         for statement in ("DROP TABLE api_key", *WITHOUT_ADMINS):
             await connection.execute(text(statement))
+        await connection.execute(text("DROP INDEX ix_reply_streaming"))
+        await connection.execute(text("ALTER TABLE reply DROP COLUMN runner"))
         before = text("UPDATE alembic_version SET version_num = :number")
         await connection.execute(before, {"number": followed_run.down_revision})
     again = await Store(url).open()
@@ -339,6 +341,22 @@ async def test_many_writers_at_once_lose_nothing(store: Store, url: str) -> None
 
 
 # --- opening ----------------------------------------------------------------------------------
+
+
+async def test_one_process_runs_replies_in_a_database_and_a_second_is_refused(
+    postgresql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.store.GOES_DOWN", 1)
+    url = await emptied(postgresql)
+    first, second = await Store(url).open(alone=False), await Store(url).open(alone=False)
+    async with first.sole():
+        with pytest.raises(ConfigError, match="CANDOR_REDIS_URL"):
+            async with second.sole():
+                pass
+    async with second.sole():  # as soon as the first is gone
+        pass
+    await first.close()
+    await second.close()
 
 
 async def test_what_a_killed_process_left_streaming_is_marked(store: Store, url: str) -> None:

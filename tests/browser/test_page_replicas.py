@@ -1,0 +1,60 @@
+"""The page before two replicas, of which one is killed in the middle of a reply."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+import replies
+from browsing import Visit, ask, ended
+from playwright.sync_api import expect
+from servers import Proxy, own_postgres, own_redis, proxy
+from serving import Server
+
+
+@pytest.fixture(scope="module")
+def replicas(
+    model_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, Server]]:
+    with own_postgres() as postgres, own_redis() as redis:
+        shared = {
+            "CANDOR_BASE_URL": model_host.base_url,
+            "CANDOR_DATABASE_URL": postgres.url,
+            "CANDOR_REDIS_URL": redis.url,
+        }
+        folders = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
+        both = tuple(Server(folder, **shared).start() for folder in folders)
+        for one in both:
+            one.ready()
+        yield both[0], both[1]
+        for one in both:
+            one.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def before(replicas: tuple[Server, Server]) -> Iterator[Proxy]:
+    with proxy(*(one.port for one in replicas)) as before:
+        yield before
+
+
+def test_a_reply_goes_on_before_the_readers_eyes_when_its_replica_is_killed(
+    visit: Visit, replicas: tuple[Server, Server], before: Proxy
+) -> None:
+    window = visit(before)  # type: ignore[arg-type]
+    window.may_fail = ("ERR_",)
+    page = window.open()
+    ask(page, "show many words fault:slow")
+    reply = page.locator(".turn").last.locator(".reply")
+    expect(reply.locator(".text")).to_contain_text("word40 ")
+    page.evaluate("window.candorStays = true")
+    shown = reply.locator(".text").inner_text()
+    replicas[0].end(signal.SIGKILL)
+    ended(page)
+    expect(reply).to_have_attribute("data-state", "done")
+    expect(reply.locator(".text")).to_contain_text(shown[:200])
+    assert len(reply.locator(".text").inner_text()) > len(shown)
+    expect(page.locator(".turn")).to_have_count(1)
+    expect(page.locator(".reply")).to_have_count(1)
+    expect(page.locator(".standing")).to_be_hidden()
+    assert page.evaluate("window.candorStays")  # without a reload
