@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from guard.catalogue import Catalogue
 from guard.errors import ProviderError, UnknownModel
@@ -196,7 +196,7 @@ class Body(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1, max_length=QUESTION_LIMIT)]
-Title = Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT), AfterValidator(on_one_line)]
+Title = Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT)]
 
 
 class Show(Body):
@@ -522,7 +522,7 @@ async def change(id_: str, body: Change, who: Who, chat: Shared) -> dict[str, An
     if "tools" in values:
         values["tools"] = tools.listed(values["tools"], chat.view(who))
     if "title" in values:
-        values["title"] = clean(values["title"])
+        values["title"] = on_one_line(clean(values["title"]))
     if "deleted" in values:
         values["deleted_at"] = now() if values.pop("deleted") else None
     if values:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ from fastapi import FastAPI
 from ports import free_port, settles
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.middleware.sessions import SessionMiddleware
 
 from chat.app import build
+from chat.auth import SESSION, SignedIn
 from chat.settings import Settings
+from chat.sign_in import Sessions
 
 __all__ = ["free_port", "settles"]  # for who has them from here
 API_KEY = "sk-ApiKeyApiKeyApiKeyApiKey"
@@ -39,8 +41,13 @@ TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 
 def signed_in(name: str, sub: str | None = None) -> str:
     """The session cookie of a reader who has signed in with Hugging Face."""
-    user = {"sub": sub or f"id-of-{name}", "preferred_username": name, "name": "The Operator"}
-    told = base64.b64encode(json.dumps({"oauth_info": {"userinfo": user}}).encode())
+    known = SignedIn(
+        owner=f"hf:{sub or f'id-of-{name}'}",
+        name="The Operator",
+        until=time.time() + 3600,
+        accounts=frozenset({f"hf:{name}"}),
+    )
+    told = base64.b64encode(json.dumps({SESSION: known.model_dump(mode="json")}).encode())
     return itsdangerous.TimestampSigner(SESSIONS).sign(told).decode()
 
 
@@ -133,7 +140,7 @@ def serving(settings: Settings, *, signs_in: bool = False) -> Iterator[Site]:
     """
     app = build(settings)
     if signs_in:
-        app.add_middleware(SessionMiddleware, secret_key=SESSIONS)
+        app.add_middleware(Sessions, SESSIONS)
     with listening(app) as url:
         yield Site(url, app)
 

@@ -32,13 +32,13 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, SecretStr
 
 from ..errors import ProviderError
+from ..text import characters
 from .faults import of_report, of_status
 from .host import Host
 from .plainly import iterate
 from .transport import served_header, shared_client
 
 ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 NO_KEY = "none"  # the hub's client takes an empty key for leave to look for the operator's own
 
 
@@ -76,7 +76,7 @@ class PooledClient(AsyncInferenceClient):
             if data:
                 told = json.loads(data, object_hook=Told)
                 if ESCAPED.search(data):
-                    told = characters(told)
+                    told = sound(told)
                 if told.error is not None:
                     raise TextGenerationError(told.error)
                 yield told
@@ -89,16 +89,13 @@ class Told(dict[str, Any]):
         return self.get(name)
 
 
-def characters(told: Any) -> Any:
-    """A host's words with a sign in place of NUL and of half characters, which are no text.
-
-    Neither a database nor UTF-8 takes them; some hosts cut a character in two.
-    """
+def sound(told: Any) -> Any:
+    """A host's words without what is no character."""
     if isinstance(told, str):
-        return NO_CHARACTER.sub("\ufffd", told)
+        return characters(told)
     if isinstance(told, dict):
-        return Told((characters(key), characters(value)) for key, value in told.items())
-    return [characters(one) for one in told] if isinstance(told, list) else told
+        return Told((sound(key), sound(value)) for key, value in told.items())
+    return [sound(one) for one in told] if isinstance(told, list) else told
 
 
 def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:
@@ -243,14 +240,14 @@ class InferenceChat(BaseChatModel):
             with faults(self.token), served_header(streamed=False) as served:
                 output = await asking
                 choice = output.choices[0]
-                reasoning = characters(reasoning_of(choice.message))
+                reasoning = sound(reasoning_of(choice.message))
                 message = AIMessage(
-                    content=characters(choice.message.content or ""),
+                    content=sound(choice.message.content or ""),
                     additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
                     tool_calls=[*map(whole_call_of, choice.message.tool_calls or ())],
                     response_metadata={
                         "finish_reason": choice.finish_reason,
-                        "model_name": characters(output.model or self.model_name),
+                        "model_name": sound(output.model or self.model_name),
                         "provider": served.name or self.provider,
                     },
                     usage_metadata=usage_of(output.usage),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Any, Never
 from weakref import WeakKeyDictionary
@@ -107,11 +107,24 @@ class Relay:
             data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
             over = b"[DONE]" in data
             told = data[: data.index(b"[DONE]")] if over else data
-            if chunks := [self._sound(read(one)) for one in told if one]:
+            chunks, broken = self._chunks(filter(None, told))
+            if chunks:
                 yield piece_of(chunks)
+            if broken:
+                raise broken
             if over:
                 await read_out(content)
                 return
+
+    def _chunks(self, data: Iterable[bytes]) -> tuple[list[dict[str, Any]], Exception | None]:
+        """The chunks up to the first that is none, which came together; and what is wrong there."""
+        chunks: list[dict[str, Any]] = []
+        try:
+            for one in data:
+                chunks.append(self._sound(read(one)))
+        except (ProviderError, ValueError, RecursionError) as error:
+            return chunks, error
+        return chunks, None
 
     def _sound(self, chunk: Any) -> dict[str, Any]:
         """A chunk without anything that passes for the guard's.

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from ..piece import Piece
+from ..text import characters
 from ..types import ModelSpec
 from .connect import Connection, connect, host_of, is_demo
 from .host import Host
@@ -56,7 +57,7 @@ class StreamedChat:
         relay = Relay(self.host, body, self.timeout, quoting=False)
         async with aclosing(relay.astream(messages)) as pieces:
             async for piece in pieces:
-                yield piece._replace(chunks=(), calls=False)  # nobody hands them on
+                yield of_characters(piece)
 
     def bind_tools(self, tools: Sequence[dict[str, Any]]) -> Runnable[Any, AIMessage]:
         """The chat model with tools that it may ask to be called."""
@@ -80,6 +81,23 @@ def streamed(
     if is_demo(spec):
         return connect(spec, connection)
     return StreamedChat(host_of(spec, connection, token), spec.id, connection.timeout)
+
+
+def of_characters(piece: Piece) -> Piece:
+    """A piece to be read, not handed on: without what no database and no page takes."""
+    words = tuple(map(characters, piece.words))
+    return piece._replace(
+        chunks=(),
+        text="".join(words),
+        words=words,
+        additional_kwargs=each_of_characters(piece.additional_kwargs),
+        response_metadata=each_of_characters(piece.response_metadata),
+        calls=False,
+    )
+
+
+def each_of_characters(told: dict[str, str]) -> dict[str, str]:
+    return {name: characters(said) for name, said in told.items()}
 
 
 def as_openai_has_it(role: str, content: str | list[Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def admin_site(
 
 def as_admin(window: Window) -> Window:
     host = urlsplit(window.origin).hostname or ""
-    cookie = {"name": "session", "value": signed_in("ada"), "domain": host, "path": "/"}
+    cookie = {"name": "candor_session", "value": signed_in("ada"), "domain": host, "path": "/"}
     window.context.add_cookies([cookie])  # type: ignore[list-item]
     return window
 

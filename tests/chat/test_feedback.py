@@ -228,5 +228,5 @@ def test_a_temporary_chat_gives_no_row(sharing_site: Site, reader: Page) -> None
 
 def test_nobody_is_asked_where_nothing_is_collected(site: Site, sharing_site: Site) -> None:
     with page_of(site.url) as plain, page_of(sharing_site.url) as sharing:
-        assert "share_rated" not in plain.http.get("/config").text
-        assert "share_rated" in sharing.http.get("/config").text
+        assert "share_rated" not in plain.http.get("/").text
+        assert "share_rated" in sharing.http.get("/").text

@@ -95,6 +95,11 @@ WITHOUT = {
     "GET /login/oidc/callback",
     "GET /login/huggingface",
     "GET /login/callback",
+    *(f"GET /admin{path}" for path in ("", "/models", "/limits", "/banner", "/log")),  # admins
+    *(f"GET /admin/disputed{path}" for path in ("", ".jsonl", "/{id_}")),
+    *(f"POST /candor/admin/{what}" for what in ("models", "default", "limits", "banner")),
+    "POST /candor/admin/disputed/{id_}",
+    *(f"GET {path}" for path in ("/health/live", "/health/ready", "/metrics")),
 }
 # A link of 192 random bits that its owner has given away: whoever has it may read the copy.
 GIVEN_AWAY = {"GET /s/{token}", "POST /candor/shares/{token}/continue"}

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import replies
@@ -149,6 +150,14 @@ def test_both_servers_are_started_with_it(
 ) -> None:
     """What they hand to uvicorn: waiting for the real time limit would take too long."""
     given: dict[str, object] = {}
+
+    class Told(uvicorn.Config):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            given.update(options)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(uvicorn, "Config", Told)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)
     monkeypatch.setattr(uvicorn, "run", lambda *_, **options: given.update(options))
     monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
     monkeypatch.setenv("CANDOR_API_KEYS", V1_KEY)
