@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 import replies
 from replicated import Replica, environment, same_reader, stored
@@ -68,7 +69,7 @@ def pages(replicas: list[Replica]) -> Iterator[tuple[Page, Page]]:
 
 
 class Watching:
-    """A page that listens, in a thread."""
+    """A page that listens in a thread, and again where the connection breaks or is refused."""
 
     def __init__(self, page: Page, conversation: str) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
@@ -76,8 +77,12 @@ class Watching:
         self._thread.start()
 
     def _listen(self, page: Page, conversation: str) -> None:
-        for one in page.listen(conversation):
-            self.heard.append(one)
+        end = time.monotonic() + 40
+        while time.monotonic() < end and not (self.heard and self.heard[-1][0] == "end"):
+            try:
+                self.heard += page.listen(conversation)
+            except httpx2.HTTPError:
+                time.sleep(0.5)
 
     def to_the_end(self) -> list[tuple[str, dict[str, Any]]]:
         self._thread.join(40)
