@@ -154,9 +154,16 @@ async def live(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """`/health/ready`: 200 where all that is needed is there, else 503; names each part."""
+    """`/health/ready`: 200 where all that is needed is there, else 503; names each part.
+
+    `?needs=store` asks by which part alone the status is to be: a proxy that took every replica
+    away while a host or Redis is down would leave readers without even a word on it.
+    """
     health: Health = request.app.state.health
     found = await health.ready()
     told = found.model_dump(mode="json", exclude_none=True)
-    status = 200 if found.status == "ok" else 503
+    asked = {*request.query_params.get("needs", "").split(",")}
+    needed = [found.parts[name] for name in asked & {*found.parts}] or [*found.parts.values()]
+    down = any(part.status == "down" for part in needed)
+    status = 503 if down else 200
     return JSONResponse(told, status, headers={"cache-control": "no-store"})

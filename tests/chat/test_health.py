@@ -230,6 +230,15 @@ def test_the_api_alone_says_which_part_is_down() -> None:
     with listening(app) as url:
         answer = httpx2.get(f"{url}/health/ready", trust_env=False)
         assert httpx2.get(f"{url}/health/live", trust_env=False).status_code == 200
+        for needs, status in (
+            ("store", 503),
+            ("providers", 200),
+            ("redis,providers", 503),
+            ("x", 503),
+        ):
+            one = httpx2.get(f"{url}/health/ready", params={"needs": needs}, trust_env=False)
+            assert one.status_code == status, needs
+            assert one.json() == answer.json()
     assert answer.status_code == 503
     told = answer.json()
     assert told["status"] == "down"

@@ -72,7 +72,7 @@ def test_ports_are_those_that_are_listened_at() -> None:
     assert {name: one["httpGet"] for name, one in probes.items()} == {
         "startupProbe": {"path": "/health/live", "port": "http"},
         "livenessProbe": {"path": "/health/live", "port": "http"},
-        "readinessProbe": {"path": "/health/ready", "port": "http"},
+        "readinessProbe": {"path": "/health/ready?needs=store", "port": "http"},
     }
 
 
