@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 CONNECTING = 3  # seconds until a server must have let a connection in
 COMMAND = 4  # seconds that one statement may take; as long again to take it back
-WAITING = 2  # seconds to wait for one of the pool's connections
+WAITING = 5  # seconds to wait for one of the pool's connections
 NAME = {"application_name": "candor"}  # as the server lists who is connected
 
 DRIVER = "postgresql+asyncpg"
