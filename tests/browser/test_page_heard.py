@@ -38,8 +38,7 @@ def test_a_reply_is_told_in_short_and_once(page: Page) -> None:
     assert told[0] == "Qwen2.5-72B-Instruct answers."
     assert "Answered by a model of another origin. Llama-3.3-70B-Instruct answers." in told
     assert "The guard ended this reply here, because it withholds." in told
-    strip = next(one for one in told if one.startswith("This reply seems to withhold."))
-    assert "one that China suppresses" in strip
+    assert sum("one that China suppresses" in one for one in told) == 1
     assert "Complete, words: 106. In the night of 3 to 4 June 1989" in " ".join(told)
     set_mode(page, "warn")
     answered(page, TIANANMEN)
