@@ -32,13 +32,13 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, SecretStr
 
 from ..errors import ProviderError
+from .characters import characters
 from .faults import of_report, of_status
 from .host import Host
 from .plainly import iterate
 from .transport import served_header, shared_client
 
 ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 NO_KEY = "none"  # the hub's client takes an empty key for leave to look for the operator's own
 
 
@@ -87,18 +87,6 @@ class Told(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         return self.get(name)
-
-
-def characters(told: Any) -> Any:
-    """A host's words with a sign in place of NUL and of half characters, which are no text.
-
-    Neither a database nor UTF-8 takes them; some hosts cut a character in two.
-    """
-    if isinstance(told, str):
-        return NO_CHARACTER.sub("\ufffd", told)
-    if isinstance(told, dict):
-        return Told((characters(key), characters(value)) for key, value in told.items())
-    return [characters(one) for one in told] if isinstance(told, list) else told
 
 
 def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:

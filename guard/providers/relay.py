@@ -107,8 +107,13 @@ class Relay:
             data = [line[5:].strip() for line in lines if line.startswith(b"data:")]
             over = b"[DONE]" in data
             told = data[: data.index(b"[DONE]")] if over else data
-            if chunks := [self._sound(read(one)) for one in told if one]:
-                yield piece_of(chunks)
+            chunks = []
+            try:
+                for one in filter(None, told):
+                    chunks.append(self._sound(read(one)))
+            finally:  # what came along with a chunk that is not sound was said before it
+                if chunks:
+                    yield piece_of(chunks)
             if over:
                 await read_out(content)
                 return

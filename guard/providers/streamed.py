@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..piece import Piece
 from ..types import ModelSpec
+from .characters import characters
 from .connect import Connection, connect, host_of, is_demo
 from .host import Host
 from .relay import Relay
@@ -53,14 +54,16 @@ class StreamedChat:
         body = {"model": self.model, "messages": told, "stream": True, **parameters}
         if self.host.counts_tokens:
             body["stream_options"] = {"include_usage": True}
-        relay = Relay(self.host, body, self.timeout, quoting=False)
-        async with aclosing(relay.astream(messages)) as pieces:
+        async with aclosing(self._relay(body).astream(messages)) as pieces:
             async for piece in pieces:
-                yield piece._replace(chunks=(), calls=False)  # nobody hands them on
+                yield shown(piece)
 
     def bind_tools(self, tools: Sequence[dict[str, Any]]) -> Runnable[Any, AIMessage]:
         """The chat model with tools that it may ask to be called."""
         return self._chat_model.bind_tools(tools)
+
+    def _relay(self, body: dict[str, Any]) -> Relay:
+        return Relay(self.host, body, self.timeout, quoting=False)
 
     @cached_property
     def _chat_model(self) -> BaseChatModel:
@@ -80,6 +83,11 @@ def streamed(
     if is_demo(spec):
         return connect(spec, connection)
     return StreamedChat(host_of(spec, connection, token), spec.id, connection.timeout)
+
+
+def shown(piece: Piece) -> Piece:
+    """What a page shows and stores of a piece; nobody hands its chunks on."""
+    return Piece(*characters(tuple(piece._replace(chunks=(), calls=False))))
 
 
 def as_openai_has_it(role: str, content: str | list[Any]) -> dict[str, Any]:
