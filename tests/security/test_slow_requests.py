@@ -5,6 +5,7 @@ Defence: `Timely` (chat/timely.py), which both servers are started with.
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from chat.api.openapi import document
+from chat.api.schema import ErrorBody
 from chat.timely import Timely
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
@@ -98,7 +101,11 @@ def dribbled(port: int, first: bytes, rest: bytes = b"") -> bytes:
     ids=["silence", "head", "empty lines", "headers", "body", "chunks"],
 )
 def test_who_is_slow_is_told_and_let_go(port: int, first: bytes, rest: bytes) -> None:
-    assert dribbled(port, first, rest).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    head, _, body = dribbled(port, first, rest).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    told = json.loads(body)
+    assert ErrorBody.model_validate(told).error.message == told["detail"]
+    assert "408" in document()["paths"]["/chat/completions"]["post"]["responses"]
 
 
 def test_a_body_that_nobody_reads_does_not_hold_the_connection(port: int) -> None:
