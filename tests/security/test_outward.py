@@ -21,6 +21,7 @@ import httpx2
 import pytest
 import replies
 import uvicorn
+from pydantic import SecretStr
 from served import API_KEY, LLAMA, QWEN, SOUP, V1_KEY, Page, page_of, serving
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,8 +29,11 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from chat.settings import Settings
-from guard.errors import ToolError
-from guard.hub import Hub
+from guard.errors import ProviderError, ToolError
+from guard.hub import MALFORMED, Hub
+from guard.providers.host import Host
+from guard.providers.inference import InferenceChat
+from guard.providers.transport import close_shared_client
 from guard.tools.session import Session
 from guard.tools.settings import ToolServer
 
@@ -40,10 +44,11 @@ TOKEN = "tok-OnlyForTheServer"
 
 @dataclass
 class Trap:
-    """A server that nobody named; `met` are the headers of who came."""
+    """A server that nobody named; `met` are the headers of who came, `sent` of who was sent."""
 
     port: int = 0
     met: list[dict[str, str]] = field(default_factory=list)
+    sent: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -76,6 +81,7 @@ def sending(shared_trap: Trap) -> Iterator[str]:
     """A server that sends all on to the trap, with the status that the path begins by."""
 
     async def elsewhere(request: Request) -> RedirectResponse:
+        shared_trap.sent.append(dict(request.headers))
         return RedirectResponse(f"{shared_trap.url}/trap", int(request.path_params["status"]))
 
     app = Starlette(routes=[Route("/{status}/{path:path}", elsewhere, methods=EVERY)])
@@ -88,7 +94,7 @@ def sending(shared_trap: Trap) -> Iterator[str]:
 def test_a_host_of_models_sends_us_nowhere(
     sending: str, trap: Trap, tmp_path: Path, status: int
 ) -> None:
-    """By the page's client (httpx2) and the API's (aiohttp), streamed and whole."""
+    """By the client of the page and the API (aiohttp), streamed and whole."""
     address = f"{sending}/{status}/v1"
     settings = Settings(base_url=address, api_key=API_KEY, api_keys=V1_KEY, data=tmp_path)
     with serving(settings) as site, page_of(site.url) as page:
@@ -102,6 +108,21 @@ def test_a_host_of_models_sends_us_nowhere(
             )
             assert answer.status_code >= 400
             assert API_KEY not in answer.text
+    assert trap.met == []
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+async def test_a_host_of_models_with_tools_sends_us_nowhere(
+    sending: str, trap: Trap, status: int
+) -> None:
+    """By the Hub's client (httpx2), which asks where tools are offered."""
+    host = Host(base_url=f"{sending}/{status}/v1", token=SecretStr(API_KEY))
+    chat = InferenceChat.at(host, LLAMA, 5)
+    with pytest.raises(ProviderError):
+        await chat.ainvoke(SOUP)
+    with pytest.raises(ProviderError):
+        await anext(chat.astream(SOUP))
+    await close_shared_client()
     assert trap.met == []
 
 
@@ -123,7 +144,9 @@ def test_the_hub_may_send_us_on_but_not_the_token(
 ) -> None:
     """It does so for models that were renamed; what is read there is public."""
     monkeypatch.setenv("HF_TOKEN", "hf_OnlyForTheHub")
-    Hub(endpoint=f"{sending}/{status}").json(f"{sending}/{status}/v1/models")
+    with pytest.raises(MALFORMED):  # what the trap tells is no model
+        Hub(endpoint=f"{sending}/{status}").model("a/b", [])
+    assert trap.sent[-1]["authorization"] == "Bearer hf_OnlyForTheHub"
     assert len(trap.met) == 1
     assert "hf_OnlyForTheHub" not in str(trap.met)
 
