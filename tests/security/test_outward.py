@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ import pytest
 import replies
 import uvicorn
 from pydantic import SecretStr
-from served import API_KEY, LLAMA, QWEN, SOUP, V1_KEY, Page, page_of, serving
+from served import API_KEY, LLAMA, QWEN, SOUP, V1_KEY, Page, Site, page_of, serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
@@ -189,19 +190,23 @@ def test_a_picture_of_the_api_is_the_hosts_to_fetch(
 
 @pytest.mark.parametrize("id_", [QWEN, "stranger/Model"])
 def test_a_model_of_an_imported_file_is_asked_where_ours_is(
-    page: Page, trap: Trap, host: replies.Host, id_: str
+    page: Page, site: Site, trap: Trap, host: replies.Host, id_: str
 ) -> None:
-    """A file may say where a model is reached; nobody listens."""
+    """A file may say where a model is reached: it is not stored; models are found by their id."""
     first = page.answered(SOUP, model=QWEN)
     told = page.http.get(f"/candor/conversations/{first}/export.json").json()
     for reply in told["turns"][0]["replies"]:
         reply["model"] |= {"id": id_, "base_url": f"{trap.url}/v1"}
     told["title"] = f"from a file, {id_}"
     taken = page.http.post("/candor/import", content=json.dumps(told).encode()).json()
-    if taken["imported"]:
-        again = page.http.get("/candor/conversations").text + page.state()["sidebar"]
-        brought = next(one for one in conversations(again) if one != first)
-        page.answered(SOUP, brought)
+    assert taken["imported"] == 1
+    with sqlite3.connect(site.app.state.settings.data / "candor.sqlite3") as connection:
+        assert trap.url not in "".join(connection.iterdump())
+    brought = next(one for one in conversations(page.state()["sidebar"]) if one != first)
+    asked = page.post("/ask", conversation=brought, question=SOUP, model=id_, mode="warn")
+    assert asked.is_success == (id_ == QWEN)
+    if asked.is_success:
+        page.whole(brought)
     assert trap.met == []
     assert all("authorization" in one.headers for one in host.asked)
 
