@@ -115,7 +115,7 @@ def test_a_model_with_a_poisoned_field_is_refused(tmp_path: Path, field: str) ->
     (told if field == "default" else told["models"][0])[field] = FIELDS[field]
     file = written(tmp_path / "models.yaml", json.dumps(told))
     shutil.copy(ROOT / "models.snapshot.json", tmp_path)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=field):  # not that the default is gone, where it is an id
         catalogue.load(file)
 
 
