@@ -2,7 +2,8 @@
 
 They are refused in words, or read as the words they are, in little time and memory. Defences:
 guard/yaml_file.py, frozen values with `extra="forbid"` (guard/types.py), guard/card.py, which
-leaves out what is odd, and Aho-Corasick in place of patterns (guard/phrases.py).
+leaves out what is odd, and Aho-Corasick in place of patterns and `MOST_ALTERNATIVES`
+(guard/phrases.py).
 """
 
 from __future__ import annotations
@@ -115,8 +116,9 @@ def test_a_model_with_a_poisoned_field_is_refused(tmp_path: Path, field: str) ->
     (told if field == "default" else told["models"][0])[field] = FIELDS[field]
     file = written(tmp_path / "models.yaml", json.dumps(told))
     shutil.copy(ROOT / "models.snapshot.json", tmp_path)
-    with pytest.raises(ConfigError, match=field):  # not that the default is gone, where it is an id
+    with pytest.raises(ConfigError) as told_of:
         catalogue.load(file)
+    assert told_of.value.key == field  # not that the default is gone, where it is an id
 
 
 SNAPSHOTS = {
@@ -138,7 +140,17 @@ def test_a_poisoned_snapshot_is_refused_with_its_name(tmp_path: Path, poison: st
 
 
 # what would cost exponential or quadratic time, were it a pattern or tried at each place
-COSTLY = ["(a+)+$", "(.*){20}", "a" * 5_000, "\\", "[", ".*" * 200, "天" * 2_000, "a b " * 800]
+COSTLY = [
+    "(a|b)" * 40,
+    "(a+)+$",
+    "(.*){20}",
+    "a" * 5_000,
+    "\\",
+    "[",
+    ".*" * 200,
+    "天" * 2_000,
+    "a b " * 800,
+]
 MATCH = """
 import json, sys
 from pathlib import Path
