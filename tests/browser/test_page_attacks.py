@@ -19,8 +19,14 @@ import pytest
 import said
 from browsing import PLAIN, Window, answered, go, set_mode, stands, window
 from markdown_it import MarkdownIt
-from playwright.sync_api import Browser, Dialog, Page, Route, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Route as Met
+from served import listening
 from serving import Server
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
 ELSEWHERE = "https://elsewhere.example"
 ATTACKS = {
@@ -97,7 +103,7 @@ def reader(browser: Browser, hosted: Server) -> Iterator[tuple[Window, Page, lis
         tried.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
 
-    def stopped(route: Route) -> None:
+    def stopped(route: Met) -> None:
         tried.append(f"a request: {route.request.url}")
         route.abort()
 
@@ -321,12 +327,14 @@ def test_the_policy_stops_what_might_yet_get_through(
 
 def test_no_other_site_frames_the_page(browser: Browser, hosted: Server) -> None:
     """A page of another origin (another port is one) shows an empty frame."""
-    context = browser.new_context()
-    page = context.new_page()
-    framing = {"body": f"<iframe src='{hosted.url}/'></iframe>", "content_type": "text/html"}
-    page.route("http://attacker.example/", lambda route: route.fulfill(**framing))
-    page.goto("http://attacker.example/")
-    page.wait_for_timeout(500)
-    (frame,) = page.frames[1:]
-    assert "candor" not in frame.content()
-    context.close()
+
+    async def framing(_: Request) -> HTMLResponse:
+        return HTMLResponse(f"<iframe src='{hosted.url}/'></iframe>")
+
+    with listening(Starlette(routes=[Route("/", framing)])) as attacker:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(attacker)
+        (frame,) = page.frames[1:]
+        assert "candor" not in frame.content()
+        context.close()

@@ -80,7 +80,8 @@ def test_no_answer_is_let_out_to_another_origin(page: Page, origin: str) -> None
         "/v1/models",
         "/s/x",
     ):
-        answer = page.http.get(path, headers={"origin": origin})
+        # by a name of its own: Gradio's answers say yes to all but where the name is this machine's
+        answer = page.http.get(path, headers={"origin": origin, "host": "candor.example"})
         assert "access-control-allow-origin" not in answer.headers, path
         assert answer.headers["cross-origin-resource-policy"] == "same-origin", path
         assert answer.headers["x-content-type-options"] == "nosniff", path
