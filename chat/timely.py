@@ -8,12 +8,18 @@ it the memory of what has come. Not covered: a client that reads slowly, for whi
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .api.errors import INVALID
+
 PROTOCOL = "chat.timely:Timely"  # for `uvicorn.run(http=…)`
-TOO_SLOW = b'{"detail":"the request came too slowly"}'
+SAID = "the request came too slowly"
+TOO_SLOW = json.dumps(  # as the page reads errors, and as clients of `/v1` do
+    {"detail": SAID, "error": {"message": SAID, "type": INVALID, "param": None, "code": "timeout"}}
+).encode()
 ANSWER = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(TOO_SLOW), TOO_SLOW)

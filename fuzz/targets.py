@@ -37,6 +37,7 @@ from guard.providers import Connection, transport
 from guard.providers.host import Host
 from guard.providers.inference import InferenceChat
 from guard.providers.relay import Relay
+from guard.providers.streamed import StreamedChat
 from guard.types import Message, ModelSpec, Span
 
 Target = Callable[[bytes], None]
@@ -153,8 +154,7 @@ def fuzz_stream(data: bytes) -> None:
     how, (waits, _, body) = data[0] if data else 0, data[1:].partition(b"\n")
     sent = Sent(STATUSES[how & 7], waits.decode("latin-1"), body, 1 + (how >> 4) * 5)
     _runner.run(relayed(sent, streams=not how & 8))
-    if how & 8:
-        _runner.run(spoken(sent))
+    _runner.run(spoken(sent) if how & 8 else watched(sent))
 
 
 async def relayed(sent: Sent, *, streams: bool) -> None:
@@ -184,8 +184,26 @@ async def relayed(sent: Sent, *, streams: bool) -> None:
         promise(part["mode"] == wanted.mode and "attempts" in part, "the guard's part is its own")
 
 
+class Watched(StreamedChat):
+    """A chat model of the page's whose host has sent."""
+
+    sent: Sent
+
+    def _relay(self, body: dict[str, Any]) -> Relay:
+        relay = Scripted(self.host, body, self.timeout, quoting=False)
+        relay.sent = self.sent
+        return relay
+
+
+async def watched(sent: Sent) -> None:
+    """The way of the page."""
+    chat = Watched(Host(base_url=NOBODY), guard().models.default, 5)
+    chat.sent = sent
+    await told_by(chat)
+
+
 async def spoken(sent: Sent) -> None:
-    """The way of the page: over the client of the Hub, which reads the same bytes."""
+    """The page's way where tools are offered: over the client of the Hub."""
 
     def answer(_: httpx2.Request) -> httpx2.Response:
         headers = {"retry-after": sent.headers["retry-after"].encode("latin-1")}
@@ -199,15 +217,19 @@ async def spoken(sent: Sent) -> None:
         trust_env=False,
         verify=False,  # nothing is connected to; certificates take long to read
     )
+    await told_by(InferenceChat.at(Host(base_url=NOBODY), guard().models.default, 5))
+    await transport.close_shared_client()
+
+
+async def told_by(chat: StreamedChat | InferenceChat) -> None:
+    """What a model says is shown and stored as events."""
     asking = [Message(role="user", text=QUESTION)]
-    chat = InferenceChat.at(Host(base_url=NOBODY), guard().models.default, 5)
     events = guard().stream(asking, mode="warn", relaying=lambda _: chat)
     async with aclosing(events):
         async for event in events:
             event.model_dump_json()
             unread = isinstance(event, Failed) and "the provider failed" in event.message
             promise(not unread, "what a host sends wrongly is told as the host's fault")
-    await transport.close_shared_client()
 
 
 @cache
@@ -295,6 +317,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"T i b e t  x@y.org Guantanamo\x1fAs an AI, I must comply with relevant laws.",
     ),
     "stream": (
+        b"\x00\n" + CHUNK % (b"half \\ud83d, \\u0000", b"null") + b"data: [\n\n",
         b"\x00\n" + STREAM,
         b"\x18\n" + STREAM,
         b"\x70\n" + STREAM,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from .types import Span, Value
 T = TypeVar("T")
 M = TypeVar("M", bound=tuple[Any, ...])
 GROUP = re.compile(r"\(([^()]*)\)")
+MOST_ALTERNATIVES = 10_000  # of one phrase: forty groups of two would fill any memory
 
 
 class Hit(NamedTuple, Generic[T]):
@@ -172,11 +174,17 @@ def fold_all(words: Iterable[str], folding: Callable[[str], str] = fold) -> list
 
 
 def alternatives(phrase: str) -> list[str]:
-    """`i (can|will) not (say|tell)` as four phrases; an empty alternative drops its word."""
+    """`i (can|will) not (say|tell)` as four phrases; an empty alternative drops its word.
+
+    Raises:
+        ConfigError: a bracket has no partner, or the phrases are too many.
+    """
     if "(" not in phrase and ")" not in phrase:
         return [phrase]
     parts = GROUP.split(phrase)
     if any(sign in part for part in parts[::2] for sign in "()"):
         raise ConfigError(f"phrase {phrase!r} has a bracket without its partner")
     choices = [part.split("|") if index % 2 else [part] for index, part in enumerate(parts)]
+    if math.prod(map(len, choices)) > MOST_ALTERNATIVES:
+        raise ConfigError(f"phrase {phrase[:80]!r} stands for over {MOST_ALTERNATIVES} phrases")
     return [" ".join("".join(choice).split()) for choice in itertools.product(*choices)]

@@ -28,7 +28,6 @@ DASHES = "‐‑‒–—−"
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]"
 )
-NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 OPENED, CLOSED = "<think>", "</think>"
 # possessive, and never begun within a run of stops: linear on any text
 SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]*_]*+(?=\s)|[。！？…؟।]++[”’」』）]*+|\n")
@@ -214,14 +213,6 @@ def is_english(text: str, limit: int = 400) -> bool:
     """Whether a Latin text is English, by how many of its words are English function words."""
     words = re.findall(r"[a-z']+", text[:limit].lower())
     return len(words) >= 5 and sum(map(ENGLISH.__contains__, words)) >= len(words) * 0.15
-
-
-def characters(text: str) -> str:
-    """A host's words with a sign in place of NUL and of half characters, which are no text.
-
-    Neither a database nor UTF-8 takes them; some hosts cut a character in two.
-    """
-    return NO_CHARACTER.sub("\ufffd", text)
 
 
 def split_thinking(text: str) -> Thinking:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,7 @@ from pydantic import Field, model_validator
 from . import yaml_file
 from .errors import ConfigError
 from .kept import kept
+from .phrases import alternatives
 from .types import ByLanguage, Country, Fact, Language, Value, Word, WordsByLanguage
 
 FOLDER = Path(__file__).parent / "data" / "topics"
@@ -93,6 +95,18 @@ class Pack(Value):
             for groups in sets:
                 if len(groups) < 2 or not all(groups):
                     raise ValueError("a set in 'together' needs two groups or more, none empty")
+        return self
+
+    @model_validator(mode="after")
+    def words_can_be_spelled_out(self) -> Self:
+        groups = chain.from_iterable(chain.from_iterable(self.together.values()))
+        named = (self.terms, self.euphemisms, self.ordinary)
+        for words in chain(groups, *(one.values() for one in named), [self.names.values()]):
+            for word in words:
+                try:
+                    alternatives(word)
+                except ConfigError as error:
+                    raise ValueError(str(error)) from error
         return self
 
 

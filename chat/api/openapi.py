@@ -30,6 +30,7 @@ ERRORS = {
     "402": "The account that pays has no credit left.",
     "404": "No such model is on offer, or its host does not serve it.",
     "405": "Not with this method.",
+    "408": "The request came too slowly.",
     "413": "The body is too large.",
     "429": "The key's quota is used up, or the host's; `retry-after` says when to go on.",
     "500": "An internal error.",
@@ -37,7 +38,7 @@ ERRORS = {
     "503": "The host is left alone for a while, none is connected, or keys cannot be looked up.",
     "504": "The host did not answer in time.",
 }
-ANYONE = ("400", "401", "405", "429", "500", "503")
+ANYONE = ("400", "401", "405", "408", "429", "500", "503")
 ABOUT = """\
 OpenAI's protocol with a guard: chat completions of models on offer are judged as they come, and a
 model of another origin answers where one withholds on a topic that its origin suppresses. What the

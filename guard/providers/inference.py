@@ -32,7 +32,6 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, SecretStr
 
 from ..errors import ProviderError
-from ..text import characters
 from .faults import of_report, of_status
 from .host import Host
 from .plainly import iterate
@@ -87,15 +86,6 @@ class Told(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         return self.get(name)
-
-
-def sound(told: Any) -> Any:
-    """A host's words without what is no character."""
-    if isinstance(told, str):
-        return characters(told)
-    if isinstance(told, dict):
-        return Told((sound(key), sound(value)) for key, value in told.items())
-    return [sound(one) for one in told] if isinstance(told, list) else told
 
 
 def as_openai_has_it(response_format: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from ..piece import Piece
-from ..text import characters
 from ..types import ModelSpec
+from .characters import characters
 from .connect import Connection, connect, host_of, is_demo
 from .host import Host
 from .relay import Relay
@@ -54,14 +54,16 @@ class StreamedChat:
         body = {"model": self.model, "messages": told, "stream": True, **parameters}
         if self.host.counts_tokens:
             body["stream_options"] = {"include_usage": True}
-        relay = Relay(self.host, body, self.timeout, quoting=False)
-        async with aclosing(relay.astream(messages)) as pieces:
+        async with aclosing(self._relay(body).astream(messages)) as pieces:
             async for piece in pieces:
-                yield of_characters(piece)
+                yield shown(piece)
 
     def bind_tools(self, tools: Sequence[dict[str, Any]]) -> Runnable[Any, AIMessage]:
         """The chat model with tools that it may ask to be called."""
         return self._chat_model.bind_tools(tools)
+
+    def _relay(self, body: dict[str, Any]) -> Relay:
+        return Relay(self.host, body, self.timeout, quoting=False)
 
     @cached_property
     def _chat_model(self) -> BaseChatModel:
@@ -83,21 +85,9 @@ def streamed(
     return StreamedChat(host_of(spec, connection, token), spec.id, connection.timeout)
 
 
-def of_characters(piece: Piece) -> Piece:
-    """A piece to be read, not handed on: without what no database and no page takes."""
-    words = tuple(map(characters, piece.words))
-    return piece._replace(
-        chunks=(),
-        text="".join(words),
-        words=words,
-        additional_kwargs=each_of_characters(piece.additional_kwargs),
-        response_metadata=each_of_characters(piece.response_metadata),
-        calls=False,
-    )
-
-
-def each_of_characters(told: dict[str, str]) -> dict[str, str]:
-    return {name: characters(said) for name, said in told.items()}
+def shown(piece: Piece) -> Piece:
+    """What a page shows and stores of a piece; nobody hands its chunks on."""
+    return Piece(*characters(tuple(piece._replace(chunks=(), calls=False))))
 
 
 def as_openai_has_it(role: str, content: str | list[Any]) -> dict[str, Any]:

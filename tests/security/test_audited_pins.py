@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,20 @@ def test_what_was_not_looked_up_is_not_clean(packages: list[Any], code: int, wor
     assert words in told
 
 
+@pytest.mark.parametrize("script", [None, "exit 0", "echo '[' && exit 1"])
 def test_a_program_that_fails_is_no_success(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    script: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Here pip-audit is given a file that is not there, or is itself not installed."""
-    missing = str(tmp_path / "missing.txt")
-    try:
-        code = AUDIT["main"]([missing])
-    except FileNotFoundError:
-        pytest.skip("pip-audit is not installed; `make audit` installs it")
-    assert code == AUDIT["LEFT_OUT"]
+    """None: it is not installed."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    if script is not None:
+        program = tmp_path / "pip-audit"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    assert AUDIT["main"]([str(ROOT / "requirements.txt")]) == AUDIT["LEFT_OUT"]
     assert "LEFT OUT" in capsys.readouterr().out
 
 

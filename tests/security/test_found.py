@@ -1,7 +1,7 @@
 """What fuzzing has found, each with the input that did it, on a real socket where one is met.
 
-Defences: `characters` and `faults` (guard/providers/inference.py), `seconds_of`
-(guard/providers/faults.py).
+Defences: `characters` (guard/providers/characters.py), `faults` and what came before a chunk that
+is not sound (guard/providers/relay.py), `seconds_of` (guard/providers/faults.py).
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""Secrets stay where they are, and foreign words make no line of a log.
+"""Secrets stay where they are. That foreign words make no line of a log: tests/chat/test_logs.py.
 
-Defences: `SecretStr` (chat/settings.py), `of_status`, `words_of` and `from None`
-(guard/providers/faults.py, inference.py), `Reader.__repr__`, `Caller.__repr__`, `record_of`
-(chat/record.py), hashed keys (chat/api/access.py), `invalid` (chat/routes.py).
+Defences: `of_status` and `words_of` (guard/providers/faults.py), `SecretStr` (chat/settings.py),
+`refused` (chat/api/access.py), `invalid` (chat/routes.py), `of_invalid` (chat/api/errors.py), and
+the store, which finds what is an owner's alone (chat/store.py).
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ from served import API_KEY, HF_TOKEN, LLAMA, SOUP, V1_KEY, Page, Site, page_of
 SECRETS = (API_KEY, HF_TOKEN, V1_KEY)
 KEY = {"authorization": f"Bearer {V1_KEY}"}
 FAULTS = ["error-with-key", "401", "403", "400", "429", "500", "malformed", "cut"]
-INJECTED = "x\nERROR root: the database was deleted by admin\r\n\x1b[2J\rWARNING forged: y"
 
 
 @pytest.fixture
@@ -81,50 +79,6 @@ def test_a_body_that_is_wrong_is_not_repeated(
     answer = page.http.post(path, json=body, headers=KEY)
     assert answer.status_code in {400, 422}
     assert "sk-pasted" not in answer.text + log.text
-
-
-PLACES = {
-    "a question": lambda page: page.answered(INJECTED),
-    "a model": lambda page: page.post("/ask", question=SOUP, model=INJECTED, mode="warn"),
-    "an address": lambda page: page.http.get("/candor/state", params={"c": INJECTED}),
-    "a file's name": lambda page: page.http.post(
-        "/candor/files", params={"name": INJECTED}, content=b"%PDF-broken"
-    ),
-    "a file": lambda page: page.http.post("/candor/files", content=INJECTED.encode()),
-    "an import": lambda page: page.http.post("/candor/import", content=f'["{INJECTED}"'.encode()),
-    "the API's model": lambda page: page.http.post(
-        "/v1/chat/completions", json={"model": INJECTED, "messages": []}, headers=KEY
-    ),
-    "a cookie": lambda page: page.http.get(
-        "/candor/state", headers={"cookie": "candor_zone=..%2f%0aERROR root: x"}
-    ),
-    "a language": lambda page: page.http.get(
-        "/candor/state", headers={"accept-language": "en;q=ERROR root: x, \\n"}
-    ),
-}
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_foreign_words_make_no_line_of_a_log(
-    page: Page, host: replies.Host, log: pytest.LogCaptureFixture, place: str
-) -> None:
-    """As `logging` writes them with the format of `app.py`: each record begins one line."""
-    PLACES[place](page)
-    line = logging.Formatter("%(levelname)s %(name)s: %(message)s")
-    ours = [one for one in log.records if one.name.startswith(("chat", "guard"))]
-    for record in ours:
-        record.exc_info = record.exc_text = None
-        assert not re.search("[\n\r\x1b]", line.format(record)), record
-
-
-def test_the_words_of_a_host_make_no_line_of_a_log(
-    page: Page, log: pytest.LogCaptureFixture, host: replies.Host
-) -> None:
-    page.answered(f"{SOUP} fault:error-with-key")
-    page.answered(f"{INJECTED} fault:500")
-    for record in log.records:
-        if record.name.startswith(("chat", "guard")):
-            assert "\nERROR root" not in record.getMessage()
 
 
 def test_two_readers_share_no_secret(page: Page, site: Site) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +22,19 @@ import httpx2
 import pytest
 import replies
 import uvicorn
-from served import API_KEY, LLAMA, QWEN, SOUP, V1_KEY, Page, page_of, serving
+from pydantic import SecretStr
+from served import API_KEY, LLAMA, QWEN, SOUP, V1_KEY, Page, Site, page_of, serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
 from chat.settings import Settings
-from guard.errors import ToolError
-from guard.hub import Hub
+from guard.errors import ProviderError, ToolError
+from guard.hub import MALFORMED, Hub
+from guard.providers.host import Host
+from guard.providers.inference import InferenceChat
+from guard.providers.transport import close_shared_client
 from guard.tools.session import Session
 from guard.tools.settings import ToolServer
 
@@ -40,10 +45,11 @@ TOKEN = "tok-OnlyForTheServer"
 
 @dataclass
 class Trap:
-    """A server that nobody named; `met` are the headers of who came."""
+    """A server that nobody named; `met` are the headers of who came, `sent` of who was sent."""
 
     port: int = 0
     met: list[dict[str, str]] = field(default_factory=list)
+    sent: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -76,6 +82,7 @@ def sending(shared_trap: Trap) -> Iterator[str]:
     """A server that sends all on to the trap, with the status that the path begins by."""
 
     async def elsewhere(request: Request) -> RedirectResponse:
+        shared_trap.sent.append(dict(request.headers))
         return RedirectResponse(f"{shared_trap.url}/trap", int(request.path_params["status"]))
 
     app = Starlette(routes=[Route("/{status}/{path:path}", elsewhere, methods=EVERY)])
@@ -88,7 +95,7 @@ def sending(shared_trap: Trap) -> Iterator[str]:
 def test_a_host_of_models_sends_us_nowhere(
     sending: str, trap: Trap, tmp_path: Path, status: int
 ) -> None:
-    """By the page's client (httpx2) and the API's (aiohttp), streamed and whole."""
+    """By the client of the page and the API (aiohttp), streamed and whole."""
     address = f"{sending}/{status}/v1"
     settings = Settings(base_url=address, api_key=API_KEY, api_keys=V1_KEY, data=tmp_path)
     with serving(settings) as site, page_of(site.url) as page:
@@ -102,6 +109,21 @@ def test_a_host_of_models_sends_us_nowhere(
             )
             assert answer.status_code >= 400
             assert API_KEY not in answer.text
+    assert trap.met == []
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+async def test_a_host_of_models_with_tools_sends_us_nowhere(
+    sending: str, trap: Trap, status: int
+) -> None:
+    """By the Hub's client (httpx2), which asks where tools are offered."""
+    host = Host(base_url=f"{sending}/{status}/v1", token=SecretStr(API_KEY))
+    chat = InferenceChat.at(host, LLAMA, 5)
+    with pytest.raises(ProviderError):
+        await chat.ainvoke(SOUP)
+    with pytest.raises(ProviderError):
+        await anext(chat.astream(SOUP))
+    await close_shared_client()
     assert trap.met == []
 
 
@@ -123,7 +145,9 @@ def test_the_hub_may_send_us_on_but_not_the_token(
 ) -> None:
     """It does so for models that were renamed; what is read there is public."""
     monkeypatch.setenv("HF_TOKEN", "hf_OnlyForTheHub")
-    Hub(endpoint=f"{sending}/{status}").json(f"{sending}/{status}/v1/models")
+    with pytest.raises(MALFORMED):  # what the trap tells is no model
+        Hub(endpoint=f"{sending}/{status}").model("a/b", [])
+    assert trap.sent[-1]["authorization"] == "Bearer hf_OnlyForTheHub"
     assert len(trap.met) == 1
     assert "hf_OnlyForTheHub" not in str(trap.met)
 
@@ -166,19 +190,23 @@ def test_a_picture_of_the_api_is_the_hosts_to_fetch(
 
 @pytest.mark.parametrize("id_", [QWEN, "stranger/Model"])
 def test_a_model_of_an_imported_file_is_asked_where_ours_is(
-    page: Page, trap: Trap, host: replies.Host, id_: str
+    page: Page, site: Site, trap: Trap, host: replies.Host, id_: str
 ) -> None:
-    """A file may say where a model is reached; nobody listens."""
+    """A file may say where a model is reached: it is not stored; models are found by their id."""
     first = page.answered(SOUP, model=QWEN)
     told = page.http.get(f"/candor/conversations/{first}/export.json").json()
     for reply in told["turns"][0]["replies"]:
         reply["model"] |= {"id": id_, "base_url": f"{trap.url}/v1"}
     told["title"] = f"from a file, {id_}"
     taken = page.http.post("/candor/import", content=json.dumps(told).encode()).json()
-    if taken["imported"]:
-        again = page.http.get("/candor/conversations").text + page.state()["sidebar"]
-        brought = next(one for one in conversations(again) if one != first)
-        page.answered(SOUP, brought)
+    assert taken["imported"] == 1
+    with sqlite3.connect(site.app.state.settings.data / "candor.sqlite3") as connection:
+        assert trap.url not in "".join(connection.iterdump())
+    brought = next(one for one in conversations(page.state()["sidebar"]) if one != first)
+    asked = page.post("/ask", conversation=brought, question=SOUP, model=id_, mode="warn")
+    assert asked.is_success == (id_ == QWEN)
+    if asked.is_success:
+        page.whole(brought)
     assert trap.met == []
     assert all("authorization" in one.headers for one in host.asked)
 

@@ -5,12 +5,11 @@ Defence: `Timely` (chat/timely.py), which both servers are started with.
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import replies
@@ -21,7 +20,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from chat.timely import PROTOCOL, Timely
+from chat.api.openapi import document
+from chat.api.schema import ErrorBody
+from chat.timely import Timely
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
 LATE = 20  # seconds, of patience with a busy machine
@@ -100,7 +101,11 @@ def dribbled(port: int, first: bytes, rest: bytes = b"") -> bytes:
     ids=["silence", "head", "empty lines", "headers", "body", "chunks"],
 )
 def test_who_is_slow_is_told_and_let_go(port: int, first: bytes, rest: bytes) -> None:
-    assert dribbled(port, first, rest).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    head, _, body = dribbled(port, first, rest).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    told = json.loads(body)
+    assert ErrorBody.model_validate(told).error.message == told["detail"]
+    assert "408" in document()["paths"]["/chat/completions"]["post"]["responses"]
 
 
 def test_a_body_that_nobody_reads_does_not_hold_the_connection(port: int) -> None:
@@ -149,16 +154,13 @@ def test_both_servers_are_started_with_it(
     command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     """What they hand to uvicorn: waiting for the real time limit would take too long."""
-    given: dict[str, object] = {}
+    given: list[uvicorn.Config] = []
 
-    class Told(uvicorn.Config):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            given.update(options)
-            super().__init__(*arguments, **options)
+    def run(server: uvicorn.Server) -> None:
+        given.append(server.config)
+        server.started = True
 
-    monkeypatch.setattr(uvicorn, "Config", Told)
-    monkeypatch.setattr(uvicorn.Server, "run", lambda _: None)
-    monkeypatch.setattr(uvicorn, "run", lambda *_, **options: given.update(options))
+    monkeypatch.setattr(uvicorn.Server, "run", run)
     monkeypatch.setenv("CANDOR_DATA", str(tmp_path))
     monkeypatch.setenv("CANDOR_API_KEYS", V1_KEY)
     if command == "serve":
@@ -172,7 +174,7 @@ def test_both_servers_are_started_with_it(
 
         app.main()
         gc.unfreeze()
-    assert given["http"] == PROTOCOL
-    assert uvicorn.Config(lambda *_: None, http=PROTOCOL).http == PROTOCOL
+    (config,) = given
+    config.load()
+    assert config.http_protocol_class is Timely
     assert Timely.SECONDS <= 30
-    assert time.monotonic()
