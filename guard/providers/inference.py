@@ -32,6 +32,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, SecretStr
 
 from ..errors import ProviderError
+from .characters import characters
 from .faults import of_report, of_status
 from .host import Host
 from .plainly import iterate
@@ -75,7 +76,7 @@ class PooledClient(AsyncInferenceClient):
             if data:
                 told = json.loads(data, object_hook=Told)
                 if ESCAPED.search(data):
-                    told = sound(told)
+                    told = characters(told)
                 if told.error is not None:
                     raise TextGenerationError(told.error)
                 yield told
@@ -230,14 +231,14 @@ class InferenceChat(BaseChatModel):
             with faults(self.token), served_header(streamed=False) as served:
                 output = await asking
                 choice = output.choices[0]
-                reasoning = sound(reasoning_of(choice.message))
+                reasoning = characters(reasoning_of(choice.message))
                 message = AIMessage(
-                    content=sound(choice.message.content or ""),
+                    content=characters(choice.message.content or ""),
                     additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
                     tool_calls=[*map(whole_call_of, choice.message.tool_calls or ())],
                     response_metadata={
                         "finish_reason": choice.finish_reason,
-                        "model_name": sound(output.model or self.model_name),
+                        "model_name": characters(output.model or self.model_name),
                         "provider": served.name or self.provider,
                     },
                     usage_metadata=usage_of(output.usage),
