@@ -84,7 +84,8 @@ def begun() -> ModuleType:
     context.execution_options.preserve_order = True
     context.target_max_block_size = BLOCK
     context.enable_progress_bars = False
-    return ray
+    connected: ModuleType = ray
+    return connected
 
 
 def read(source: Source, asked: Table) -> Iterator[Table]:
