@@ -7,7 +7,7 @@ run: .venv/.run
 
 test: .venv/.test
 	sh scripts/chromium.sh
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PY) tests/databases.py $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/.test
 	.venv/bin/ruff check .

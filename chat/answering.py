@@ -17,7 +17,7 @@ from guard.types import Message, Mode, ModelSpec, Options
 from . import files, render, tools
 from .auth import Reader
 from .foreign import ForeignModel, model_of
-from .in_place import InPlace, begun, in_place, placed
+from .in_place import InPlace, in_place, placed
 from .limited import Admitted
 from .limiting import Admission
 from .personal import options_of
@@ -37,7 +37,9 @@ from .routes import (
     refuse_mode,
     whole_turn,
 )
-from .store import Attachment, NotFound, Reply, Store, Turn, new_id, shows_images
+from .store import Attachment, NotFound, Reply, Store, Turn, new_id
+from .store.files import shows_images
+from .store.turns import Added
 from .talk import Asked, talk
 from .titles import Asker
 from .view import View, language_of
@@ -93,6 +95,7 @@ async def ask(body: Ask, who: Who, chat: Shared, admitted: Admitted) -> dict[str
         raise NotFound(id_)  # it is gone, and nothing of it may be stored
     await files.refuse(attached, id_, who, chat, spec)
     await admitted.enter(spec, question, id_)
+    again = partial(asked_before, chat, who, body.turn, spec, admitted)
     async with chat.live.alone(id_ or body.turn):
         if id_ is None:
             title = view.say.temporary if body.temporary else question
@@ -101,20 +104,20 @@ async def ask(body: Ask, who: Who, chat: Shared, admitted: Admitted) -> dict[str
             try:
                 new = await start
             except IntegrityError:
-                return await asked_before(chat, who, body.turn, spec, admitted)
-            known = None if attached else begun(new, first)
-            return await run(chat, who, new.id, body.turn, spec, admitted=admitted, known=known)
+                return await again()
+            added = Added(new, first, [first.id])
+            return await run(chat, who, new.id, body.turn, spec, admitted=admitted, added=added)
         last = (await chat.store.heading(who.owner, id_)).leaf_id
         if last == body.turn:
-            return await asked_before(chat, who, body.turn, spec, admitted)
+            return await again()
         await chat.live.stop(id_)  # of a run that has just begun, the question follows
         values: dict[str, Any] = {"model": spec.id, "mode": body.mode, "tools": chosen}
         values["turn_id"] = body.turn
         try:
-            await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
+            added = await chat.store.add_turn(who.owner, id_, question, last, attached, **values)
         except IntegrityError:
-            return await asked_before(chat, who, body.turn, spec, admitted)
-        return await run(chat, who, id_, body.turn, spec, admitted=admitted)
+            return await again()
+        return await run(chat, who, id_, body.turn, spec, admitted=admitted, added=added)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/edit")
@@ -128,16 +131,18 @@ async def edit(
     files.refuse_blind(place.files, spec, view)
     question = clean(body.question)
     await admitted.enter(spec, question, id_)
+    again = partial(asked_before, chat, who, body.turn, spec, admitted)
     async with chat.live.alone(id_):
         if body.turn in place.siblings:
-            return await asked_before(chat, who, body.turn, spec, admitted)
+            return await again()
         await chat.live.stop(id_)  # the edited question may follow another run than it shows
+        there = turn.parent_id, turn.files
         below: dict[str, Any] = {"parent_run": turn.parent_run, "turn_id": body.turn}
         try:
-            await chat.store.add_turn(who.owner, id_, question, turn.parent_id, turn.files, **below)
+            added = await chat.store.add_turn(who.owner, id_, question, *there, **below)
         except IntegrityError:
-            return await asked_before(chat, who, body.turn, spec, admitted)
-        return await run(chat, who, id_, body.turn, spec, admitted=admitted)
+            return await again()
+        return await run(chat, who, id_, body.turn, spec, admitted=admitted, added=added)
 
 
 @router.post("/conversations/{id_}/turns/{turn_id}/retry")
@@ -218,7 +223,7 @@ async def run(
     spec: ModelSpec,
     *,
     admitted: Admission,
-    known: InPlace | None = None,
+    added: Added | None = None,
     below: list[Reply] | None = None,
     grows: str | None = None,
 ) -> dict[str, Any]:
@@ -226,13 +231,13 @@ async def run(
 
     Args:
         admitted: by which the message was let in, and is charged.
-        known: the turn in its place, where it is a conversation's first and has no files.
+        added: the turn, where it has just been stored.
         below: the replies of the run that another model answers below.
         grows: the id of the reply that its model goes on with.
     """
     await chat.live.stop(conversation_id)
-    if known:
-        place, told = known, [Asked(known.turn.question, [], None)]
+    if added:
+        place, told = await added_and_told(chat.store, added)
     else:
         place, told = await placed_and_told(chat.store, who.owner, conversation_id, turn_id)
     conversation, turn, view = place.conversation, place.turn, chat.view(who)
@@ -267,7 +272,7 @@ async def run(
     source = admitted.metered(asked, messages, guard.models.snapshot)
     live = await chat.live.begin(conversation_id, turn_id, source, run=number, step=step, grows=cut)
     if not chat.store.temporary:
-        chat.titles.begin(place, live, Asker(who.owner, guard, who.token))
+        chat.titles.begin(place, live, Asker(who.owner, guard, who.token, admitted.bill))
     picked = render.picked(spec, view, own) if spec.id == conversation.model else None
     return to_show(chat, place, view, html) | {"picked": picked}
 
@@ -282,6 +287,17 @@ async def placed_and_told(
             talk(session, conversation_id, turn_id),
         )
     )
+
+
+async def added_and_told(store: Store, added: Added) -> tuple[InPlace, list[Asked]]:
+    """The same of a turn that has just been stored, of which nothing is read back."""
+    conversation, turn, siblings = added
+    if turn.parent_id is None and not turn.files:
+        told = [Asked(turn.id, turn.question, [], None)]
+    else:
+        told = await store.read(lambda session: talk(session, conversation.id, turn.id))
+    path = [one.turn for one in told]
+    return InPlace(conversation, turn, path, siblings, [*told[-1].files]), told
 
 
 def mode_of_more(mode: Mode, turn: Turn) -> Mode:

@@ -39,8 +39,9 @@ def serve(
     """Serve the guarded models in OpenAI's protocol, at /v1, without a page.
 
     Clients need a key (`python -m guard keys create NAME`, or CANDOR_API_KEYS), or a Hub token of
-    their own where Hugging Face serves. CANDOR_API_KEYS=open lets anyone in. With several workers,
-    each counts quotas and faults of hosts for itself.
+    their own where Hugging Face serves. CANDOR_API_KEYS=open lets anyone in; CANDOR_LIMITS_ADDRESS
+    bounds the addresses of those who have no key. With several workers, each counts faults of
+    hosts for itself, and without CANDOR_REDIS_URL also quotas and limits.
     """
     import uvicorn
 
@@ -49,6 +50,7 @@ def serve(
 
     with summed_up() if workers > 1 else nullcontext():
         app = from_environment()  # what is wrong is told before anything is served
+        bounded = app.state.api.door is not None
         log.info("Serving at http://%s:%d/v1", host, port)
         uvicorn.run(
             FACTORY if workers > 1 else app,
@@ -59,9 +61,17 @@ def serve(
             http=PROTOCOL,
             log_config=None,  # its lines are ours
             access_log=False,
-            proxy_headers=False,
+            proxy_headers=bounded,
+            forwarded_allow_ips=proxies() if bounded else None,
             timeout_graceful_shutdown=3,
         )
+
+
+def proxies() -> str | None:
+    """Whose word on an address is taken."""
+    from . import settings
+
+    return settings.load().proxies
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:  # a quarter of a second to import, and no page needs them
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 LEASE = 90  # seconds that a place is held without being renewed
 REST = 5.0  # seconds until Redis is tried again
-PATIENCE = 1.0  # seconds to wait for Redis
 MICRO = 1_000_000  # counts are whole: of a dollar, millionths
 PREFIX = "candor"
 TAKE = """
@@ -103,19 +103,16 @@ class InMemory:
 class InRedis:
     """Counts that all replicas share."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, redis: Redis) -> None:
         from limits.aio.storage import RedisStorage
         from limits.aio.strategies import FixedWindowRateLimiter
-        from redis.asyncio import Redis
 
-        self.redis: Redis = Redis.from_url(
-            url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
-        )
+        self.redis = redis
         storage = RedisStorage(
             "async+redis://",
             implementation="redispy",
             key_prefix=PREFIX,
-            connection_pool=self.redis.connection_pool,  # type: ignore[arg-type]
+            connection_pool=redis.connection_pool,  # type: ignore[arg-type]
         )
         self.windows = FixedWindowRateLimiter(storage)
         self.taking = self.redis.register_script(TAKE)
@@ -138,7 +135,11 @@ class InRedis:
 
 
 class Counting:
-    """Counts in Redis while it answers, else in this process."""
+    """Counts in Redis while it answers, else in this process.
+
+    Args:
+        redis_url: of the Redis that all replicas share; None where there are none.
+    """
 
     def __init__(self, redis_url: str | None = None) -> None:
         self.url = redis_url
@@ -147,6 +148,26 @@ class Counting:
         self.away, self.rests_until = False, 0.0
         self.held: set[Place] = set()
         self.renewing: asyncio.Task[None] | None = None
+
+    @cached_property
+    def redis(self) -> Redis:
+        """The client, where there is an address.
+
+        Raises:
+            ConfigError: the address cannot be read.
+        """
+        from .redis_client import client
+
+        return client(self.url or "")
+
+    async def ping(self) -> None:
+        """Ask Redis whether it is there.
+
+        Raises:
+            RedisError, OSError: it is not.
+            ConfigError: its address cannot be read.
+        """
+        await self.redis.ping()
 
     async def hit(self, whose: str, bound: Bound, cost: float = 1) -> bool:
         """Count; whether it stayed within the bound."""
@@ -184,8 +205,8 @@ class Counting:
         if self.renewing:
             self.renewing.cancel()
             await asyncio.wait([self.renewing])
-        if self.shared:
-            await self.shared.redis.aclose()
+        if self.url:
+            await self.redis.aclose()
 
     async def _renew(self) -> None:
         while self.held:
@@ -198,7 +219,7 @@ class Counting:
             from redis.exceptions import RedisError
 
             try:
-                self.shared = self.shared or InRedis(self.url)
+                self.shared = self.shared or InRedis(self.redis)
                 done = await work(self.shared)
             except (RedisError, OSError) as error:
                 self._is_away(error)

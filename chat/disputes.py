@@ -20,7 +20,9 @@ from guard.types import Conduct, Country, Score, Value, Verdict
 
 from .foreign import model_of
 from .record import verdict_moved
-from .store import AdminAction, Conversation, Dispute, NotFound, Reply, Store, Turn, now
+from .store import Conversation, NotFound, Reply, Store, Turn, now
+from .store.errors import existing
+from .store.tables import AdminAction, Dispute
 
 Decision = Literal["guard right", "guard wrong", "unclear"]
 Shown = Literal["open", "decided", "all"]
@@ -123,9 +125,7 @@ async def sent(store: Store, id_: str) -> Sent:
     """
     query = standing(select(Dispute, Reply, Turn.question)).where(Dispute.reply_id == id_)
     row = await store.read(lambda session: session.execute(query).one_or_none())
-    if row is None:
-        raise NotFound(id_)
-    return as_sent(*row)
+    return as_sent(*existing(row, id_))
 
 
 async def decide(

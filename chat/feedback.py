@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 EVERY = 5.0  # minutes between two commits
 AGAIN = 60.0  # seconds until a Hub that could not be reached is tried again
+LAST = 5.0  # seconds in which ratings may still go there as the server goes down
 DIGITS = 24  # of the digest that names a reply
 
 
@@ -142,9 +143,10 @@ class Feedback:
         if scheduler is None:
             return
         try:
-            await asyncio.wrap_future(scheduler.trigger())
+            async with asyncio.timeout(LAST):
+                await asyncio.wrap_future(scheduler.trigger())
         except Exception as error:
-            log.warning("ratings wait in %s: %s", self.folder, error)
+            log.warning("ratings wait in %s: %s", self.folder, str(error) or type(error).__name__)
         scheduler.stop()
 
 

@@ -29,7 +29,9 @@ from sqlalchemy.orm import Session
 
 from guard.types import Value
 
-from .store import Dispute, Reply, Store, now
+from .disputes import standing
+from .store import Conversation, Reply, Store, Turn, now
+from .store.tables import Dispute
 
 Period = Literal["day", "week", "month"]
 Key = TypeVar("Key", bound=Hashable)
@@ -168,7 +170,8 @@ def worked_out(session: Session, until: datetime, length: timedelta, bar: timede
     )
     origins = grouped(cells, lambda cell: cell.origin or "")
     topics = grouped((c for c in cells if c.topic), lambda c: (c.topic, c.jurisdiction))
-    decided = select(func.coalesce(Dispute.decision, ""), func.count()).group_by(Dispute.decision)
+    decided = standing(select(func.coalesce(Dispute.decision, ""), func.count()))
+    decided = decided.where(Dispute.sent_at >= since).group_by(Dispute.decision)
     coming = select(func.count()).select_from(Reply).where(Reply.state == "streaming")
     return Figures(
         since=since,
@@ -191,9 +194,7 @@ def worked_out(session: Session, until: datetime, length: timedelta, bar: timede
         instead=summed(cells, "cause"),
         unanswered=summed(cells, "unanswered"),
         faults=summed(cells, "fault"),
-        disputes={
-            row[0]: row[1] for row in session.execute(decided.where(Dispute.sent_at >= since))
-        },
+        disputes={row[0]: row[1] for row in session.execute(decided)},
         coming=session.scalar(coming) or 0,
     )
 
@@ -223,7 +224,10 @@ def replies(since: datetime) -> Subquery:
             Reply.guard_seconds,
             extract("epoch", Reply.created_at).label("epoch"),
         )
+        .join(Turn, Turn.id == Reply.turn_id)
+        .join(Conversation, Conversation.id == Turn.conversation_id)
         .where(Reply.created_at >= since, Reply.copied.is_(False), Reply.source.is_(None))
+        .where(Conversation.deleted_at.is_(None))
         .subquery()
     )
 

@@ -23,7 +23,8 @@ from .auth import Reader
 from .limited import COUNTED
 from .reading import FILE_LIMIT, Unreadable, named, read
 from .routes import Chat, Shared, Who, from_our_page
-from .store import Attachment, Conversation, NotFound, Store, shows_images
+from .store import Attachment, Conversation, NotFound, Store
+from .store.files import shows_images
 from .talk import Asked
 from .view import View
 

@@ -16,7 +16,9 @@ from . import files
 from .limited import COUNTED
 from .record import ConversationRecord, file_record, rows_of, shown_of
 from .routes import TITLE_LIMIT, Shared, Who, entry, from_our_page
-from .store import Conversation, now, reply_of, shortened
+from .store import Conversation, now
+from .store.loading import reply_of
+from .store.titles import shortened
 from .view import View
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])

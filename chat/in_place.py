@@ -12,17 +12,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
-from .store import (
-    Attachment,
-    Conversation,
-    NotFound,
-    Reply,
-    Store,
-    Turn,
-    headed,
-    turn_in,
-    upwards,
-)
+from .store import Attachment, Conversation, NotFound, Reply, Store, Turn
+from .store.loading import headed, turn_in
+from .store.tree import upwards
 
 # where all turns of a conversation stand, oldest first
 STANDING = (
@@ -99,11 +91,6 @@ async def in_place(store: Store, owner: str, conversation_id: str, turn_id: str)
 def placed(session: Session, owner: str, conversation_id: str, turn_id: str) -> InPlace:
     """The same, where a session reads more besides."""
     return standing_there(session, owner, conversation_id, Turn.id == turn_id)
-
-
-def begun(conversation: Conversation, first: Turn) -> InPlace:
-    """The first turn of a conversation that has just been stored, without files or replies."""
-    return InPlace(conversation, first, [first.id], [first.id])
 
 
 async def replied(store: Store, owner: str, conversation_id: str, reply_id: str) -> InPlace:

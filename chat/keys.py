@@ -12,7 +12,8 @@ from guard.errors import ConfigError
 
 from .api.access import Find, Key, digest, new_key
 from .api.errors import ApiError
-from .store import UNREACHABLE, ApiKey, NotFound, Store, fault_of, now
+from .store import UNREACHABLE, NotFound, Store, fault_of, now
+from .store.tables import ApiKey
 
 log = logging.getLogger(__name__)
 HINT = 12  # characters of a key that its list shows, to know it again

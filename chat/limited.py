@@ -21,8 +21,10 @@ async def admission(request: Request, who: Who) -> AsyncIterator[Admission]:
     found = Admission(limiter, limiter.subjects(request, who), pays)
     try:
         yield found
-    finally:
-        await found.leave()
+    except BaseException:
+        await found.leave(failed=True)
+        raise
+    await found.leave()
 
 
 async def counted(request: Request, who: Who) -> None:

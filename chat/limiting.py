@@ -2,8 +2,8 @@
 
 A reader and the address they come from are bounded side by side. A message is counted as it comes;
 what its reply took, at the reply's end. Who brings a token of their own pays themselves: no money
-of the operator's is counted. Not counted: a second opinion of a judge, titles, the matched control
-question's tokens, and money where no price is known.
+of the operator's is counted. What is asked besides (a judge, a control question, a title) is
+charged as a reply is. Not counted: money where no price is known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from guard.events import Delta, Done, Event, Started, Thought
+from guard.events import Billed, Delta, Done, Event, Started, Thought
 from guard.explain import locale_of
 from guard.prices import Spent
 from guard.snapshot import Snapshot
@@ -158,6 +158,7 @@ class Admission:
     ) -> None:
         self.limiter, self.subjects, self.pays = limiter, subjects, pays
         self.places: list[Place] = []
+        self.handed: list[Place] = []  # to a reply that has not begun
 
     async def enter(self, spec: ModelSpec, question: str = "", group: str | None = None) -> None:
         """Let a message in, and count it.
@@ -193,9 +194,10 @@ class Admission:
         prices: Snapshot,
     ) -> Callable[[], AsyncGenerator[Event, None]]:
         """The same events; at their end the places are free, and what was used is charged."""
-        places, self.places = self.places, []  # theirs from now on
+        self.handed, self.places = self.places, []
 
         async def events() -> AsyncGenerator[Event, None]:
+            places, self.handed = self.handed, []  # theirs from now on
             meter = Meter(messages, prices, self.pays)
             try:
                 async with aclosing(source()) as found:
@@ -204,21 +206,27 @@ class Admission:
                         yield event
             finally:
                 await self._free(places)
-                await self._charge(meter)
+                await self._charge(*meter.total())
 
         return events
 
-    async def leave(self) -> None:
-        """Give back the places, unless a reply has them."""
+    async def bill(self, billed: Billed) -> None:
+        """Charge what was asked for besides the replies."""
+        dollars = (billed.dollars or 0) if self.pays(billed.model) else 0
+        await self._charge(billed.tokens, dollars)
+
+    async def leave(self, *, failed: bool = False) -> None:
+        """Give back the places, unless a reply has them; where it `failed`, none is to begin."""
         places, self.places = self.places, []
+        if failed:
+            places, self.handed = [*places, *self.handed], []
         await self._free(places)
 
     async def _free(self, places: Sequence[Place]) -> None:
         for place in places:
             await self.limiter.counting.free(place)
 
-    async def _charge(self, meter: Meter) -> None:
-        tokens, dollars = meter.total()
+    async def _charge(self, tokens: int, dollars: float) -> None:
         used: dict[Counted, float] = {"tokens": tokens, "dollars": dollars}
         for one in self.subjects:
             for bound in one.those("tokens", "dollars"):
@@ -245,6 +253,8 @@ class Meter:
                 self.running[event.attempt] = event.model, Spent.asking(self.messages)
             case Delta() | Thought():
                 self.running[event.attempt][1].read(event.text)
+            case Billed():
+                self.charge(event.model, event.tokens, event.dollars or 0)
             case Done():
                 model, _ = self.running.pop(event.attempt)
                 self.charge(model, event.tokens, event.dollars or 0)
@@ -319,7 +329,8 @@ async def reached(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, Reached):
         raise error
     wait = {} if error.wait is None else {"retry_after": error.wait}
-    return JSONResponse({"detail": told(error, request), **wait}, 429, error.headers)
+    body = {"detail": told(error, request), "whose": error.whose, **wait}
+    return JSONResponse(body, 429, error.headers)
 
 
 async def too_long(request: Request, error: Exception) -> JSONResponse:

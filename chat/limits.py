@@ -12,14 +12,15 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from pydantic import ValidationError, model_validator
 
 from guard.errors import ConfigError, nearest
 from guard.types import Value
 
-from .settings import Settings
+if TYPE_CHECKING:  # the API alone starts without them
+    from .settings import Settings
 
 log = logging.getLogger(__name__)
 

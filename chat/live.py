@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
+from guard.characters import repaired
 from guard.events import (
     Called,
     Consulted,
@@ -35,17 +36,18 @@ from guard.events import (
 
 from .news import News
 from .others import Alone, Exclusive, Others, Watched
-from .store import UNREACHABLE, Reply, State, Store, Taken, fault_of, new_id, now
+from .store import UNREACHABLE, Reply, Store, Taken, fault_of, new_id, now
+from .store.tables import State
 from .telemetry.logs import hashed
 from .tools import noted
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 0.5  # seconds; what a killed process may lose of a reply
+KNOWN_WITHIN = 2.0  # seconds for which a run that other replicas are to see waits for the store
 AGAIN = 1.0  # seconds until what the store did not take is tried again
 MOST_UNKEPT = 1_000  # turns that ended and wait for the store; the oldest are given up
 LAST_TRIES = 5.0  # seconds in which they are still tried as the server goes down
-NUL = str.maketrans({"\x00": "\ufffd"})  # PostgreSQL keeps no NUL in text
 
 # of a reply that goes on; what it took is known again when its model ends it
 AS_IT_GOES_ON: dict[str, Any] = {
@@ -178,6 +180,16 @@ class Live(News):
                     self.lost = row.reply.kept = True
                     row.unsaved = {}
 
+    async def known(self, seconds: float) -> None:
+        """Wait until its first reply is in the store, or the store has not taken it in that time.
+
+        From then on everybody can see that it runs, also while nobody can say where.
+        """
+        end = time.monotonic() + seconds
+        await self.wait(0, seconds)
+        if self._beginning:
+            await asyncio.wait([*self._beginning], timeout=max(0.0, end - time.monotonic()))
+
     async def ended(self) -> None:
         """Wait until it is over."""
         if self._task:
@@ -231,11 +243,11 @@ class Live(News):
                 reply.waits = event.seconds
             case Delta():
                 reply.waits = None
-                reply.text += event.text.translate(NUL)
+                reply.text += repaired(event.text)
                 await self._grown(row)
             case Thought():
                 reply.waits = None
-                reply.thoughts = (reply.thoughts or "") + event.text.translate(NUL)
+                reply.thoughts = (reply.thoughts or "") + repaired(event.text)
                 await self._grown(row)
             case Called() | Returned() | Unoffered():
                 reply.waits = None
@@ -524,6 +536,8 @@ class LiveReplies:
             await self.stop(conversation_id)
         self._by_conversation[conversation_id] = live
         live.begin(source, lambda: self._ended(live))
+        if self.shared:
+            await live.known(KNOWN_WITHIN)
         return live
 
     async def _taken(self, live: Live) -> bool:

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from .store import Attachment, Conversation, Store, Turn, execute_all, in_memory, now
+from .store import Attachment, Conversation, Store, Turn, now
+from .store.database import execute_all, in_memory
 
 SILENCE = 3600.0  # seconds without a request, after which a conversation is gone
 EVERY = 60.0  # seconds

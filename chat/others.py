@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from guard.patience import Breakers
 
-from .store import Reply, State
+from .store import Reply
+from .store.tables import State
 
 if TYPE_CHECKING:
     from .live import Live

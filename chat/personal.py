@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 
 from guard.types import Options, Value
 
-from .store import Attachment, Conversation, ModelOptions, Preferences, Reply, Share, Store, Turn
+from .store import Attachment, Conversation, Preferences, Reply, Share, Store, Turn
+from .store.loading import undeleted
+from .store.tables import ModelOptions
 
 
 class Stored(Value):
@@ -54,47 +56,48 @@ async def keep_options(store: Store, owner: str, model: str, options: Options) -
 
 async def stored(store: Store, owner: str) -> Stored:
     """What is kept of a reader."""
-    mine = Conversation.owner == owner
-    there, gone = Conversation.deleted_at.is_(None), Conversation.deleted_at.is_not(None)
+    return await store.read(lambda session: counted(session, owner))
+
+
+def counted(session: Session, owner: str) -> Stored:
+    """What a session finds of a reader."""
+    there = undeleted(owner)
+    gone = Conversation.owner == owner, Conversation.deleted_at.is_not(None)
     asked = func.length(Turn.question)
     said = func.length(Reply.text) + func.length(func.coalesce(Reply.thoughts, ""))
-    conversations = select(func.count(), func.min(Conversation.created_at)).where(mine, there)
-    turns = select(func.count(), func.sum(asked)).join(Turn.conversation).where(mine, there)
+    conversations = select(func.count(), func.min(Conversation.created_at)).where(*there)
+    turns = select(func.count(), func.sum(asked)).join(Turn.conversation).where(*there)
     replies = (
-        select(func.count(), func.sum(said))
-        .join(Reply.turn)
-        .join(Turn.conversation)
-        .where(mine, there)
+        select(func.count(), func.sum(said)).join(Reply.turn).join(Turn.conversation).where(*there)
     )
-    deleted = select(func.count()).select_from(Conversation).where(mine, gone)
+    deleted = select(func.count()).select_from(Conversation).where(*gone)
     shares = select(func.count()).select_from(Share).where(Share.owner == owner)
     files = select(func.count()).select_from(Attachment).where(Attachment.owner == owner)
     models = select(func.count()).select_from(ModelOptions).where(ModelOptions.owner == owner)
-    async with store.session() as session:
-        number, since = (await session.execute(conversations)).one()
-        questions, asked_length = (await session.execute(turns)).one()
-        answers, said_length = (await session.execute(replies)).one()
-        preferences = await session.get(Preferences, owner) or Preferences()
-        chosen = (
-            *(preferences.mode, preferences.language, preferences.theme, preferences.model),
-            preferences.share_rated,
-        )
-        return Stored(
-            conversations=number,
-            messages=questions + answers,
-            characters=(asked_length or 0) + (said_length or 0),
-            deleted=await session.scalar(deleted) or 0,
-            shares=await session.scalar(shares) or 0,
-            files=await session.scalar(files) or 0,
-            settings=sum(map(bool, chosen)) + (await session.scalar(models) or 0),
-            since=since,
-        )
+    number, since = session.execute(conversations).one()
+    questions, asked_length = session.execute(turns).one()
+    answers, said_length = session.execute(replies).one()
+    preferences = session.get(Preferences, owner) or Preferences()
+    chosen = (
+        *(preferences.mode, preferences.language, preferences.theme, preferences.model),
+        preferences.share_rated,
+    )
+    return Stored(
+        conversations=number,
+        messages=questions + answers,
+        characters=(asked_length or 0) + (said_length or 0),
+        deleted=session.scalar(deleted) or 0,
+        shares=session.scalar(shares) or 0,
+        files=session.scalar(files) or 0,
+        settings=sum(map(bool, chosen)) + (session.scalar(models) or 0),
+        since=since,
+    )
 
 
 async def conversations_of(store: Store, owner: str) -> list[str]:
     """The ids of all of a reader's conversations, the deleted ones too."""
-    async with store.session() as session:
-        return [*await session.scalars(select(Conversation.id).where(Conversation.owner == owner))]
+    of_theirs = select(Conversation.id).where(Conversation.owner == owner)
+    return await store.read(lambda session: [*session.scalars(of_theirs)])
 
 
 async def erase(store: Store, owner: str) -> list[str]:

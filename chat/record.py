@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
+from guard.characters import repaired
 from guard.errors import FaultKind
 from guard.events import Bound, Cause
 from guard.provenance import Served
@@ -33,7 +34,9 @@ from guard.types import (
 
 from .foreign import ForeignModel, model_of
 from .reading import MOST_FILES, READ_LIMIT, Kind, named
-from .store import Attachment, Conversation, Reply, Turn, Vote, new_id, on_one_line, storable
+from .store import Attachment, Conversation, Reply, Turn, new_id
+from .store.tables import Vote
+from .store.titles import on_one_line
 
 FORM = "candor-conversation-1"
 MOST_CALLS = 200  # of one reply; more than the guard lets one make
@@ -43,20 +46,15 @@ Source = Literal["candor", "chatgpt", "open-webui"]
 Model = ModelSpec | ForeignModel
 
 
-def tame(value: Any) -> Any:
-    """Text without what a database cannot take: NUL and lone surrogates."""
-    return storable(value) if isinstance(value, str) else value
-
-
 def tame_each(value: Any) -> Any:
-    return {key: tame(one) for key, one in value.items()} if isinstance(value, dict) else value
+    return {key: repaired(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Words = Annotated[str, BeforeValidator(tame)]
+Words = Annotated[str, BeforeValidator(repaired)]
 Label = Annotated[Words, Field(max_length=400)]
 Moment = Annotated[AwareDatetime, Field(ge=EPOCH, lt=FAR), AfterValidator(in_utc)]
 Count = Annotated[int, Field(gt=-(2**31), lt=2**31)]

@@ -21,7 +21,8 @@ from .foreign import ForeignModel, model_of
 from .growing import GrowingText
 from .in_place import InPlace, places
 from .markdown import blocks
-from .store import Attachment, Conversation, Reply, Share, Turn, shows_images
+from .store import Attachment, Conversation, Reply, Share, Turn
+from .store.files import shows_images
 from .view import Standing, View, exhausted, fill, language_of, number
 
 PARTS = ("join", "chip", "thoughts", "calls", "text", "note", "strip", "fault", "tools")

@@ -21,8 +21,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from guard.catalogue import Catalogue
+from guard.characters import repaired
 from guard.errors import ProviderError, UnknownModel
-from guard.explain import apart, direction, fault
+from guard.explain import apart, direction, fault, fill
 from guard.observing import Observer
 from guard.patience import Patience
 from guard.pipeline import Guard
@@ -43,19 +44,9 @@ from .live import LiveReplies
 from .memory import MemoryStore
 from .others import Others, Watched
 from .personal import conversations_of, options_of
-from .store import (
-    LONG,
-    Conversation,
-    NotFound,
-    Preferences,
-    Reply,
-    Store,
-    Turn,
-    fault_of,
-    now,
-    on_one_line,
-    storable,
-)
+from .store import Conversation, NotFound, Preferences, Reply, Store, Turn, fault_of, now
+from .store.indexing import LONG
+from .store.titles import on_one_line
 from .stream import HEARTBEAT, Watcher, watch
 from .switches import Switchboard, Switches, banner_now
 from .telemetry.metrics import Metrics
@@ -196,7 +187,6 @@ class Body(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1, max_length=QUESTION_LIMIT)]
-Title = Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT)]
 
 
 class Show(Body):
@@ -216,7 +206,7 @@ class Rate(Body):
 
 
 class Change(Body):
-    title: Title | None = None
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_LIMIT)] | None = None
     model: str | None = None
     mode: Mode | None = None
     tools: Annotated[list[str], Field(max_length=MOST_TOOLS)] | None = None
@@ -284,7 +274,8 @@ async def state(
         except NotFound:
             missing = view.say.temporary_gone if temporary else view.say.not_found
     wanted = conversation.model if conversation else model or preferences.model or ""
-    spec, unknown = chosen(wanted, view)
+    board: Switchboard = request.app.state.switchboard
+    spec, unknown = chosen(wanted, view, chat.listed(wanted) if wanted in board.now.off else None)
     own = await options_of(chat.store, who.owner)
     mode = allowed(conversation.mode if conversation else preferences.mode, view)
     return {
@@ -309,7 +300,7 @@ async def state(
         "running": bool(conversation and await runs(here, conversation)),
         "notice": missing or unknown,
         "say": view.say.model_dump(),
-        "banner": announced(request.app.state.switchboard, view),
+        "banner": announced(board, view),
         "admin": is_admin(who, request),
         "shares_rated": bool(preferences.share_rated),
         "demo": view.connection.kind == "demo" and not view.signed_in,
@@ -503,6 +494,7 @@ async def control(
             language=language,
             token=who.token,
             options=shaping.options_of(asked),
+            billed=admitted.bill,
         )
     except ProviderError as error:
         raise HTTPException(502, " ".join(fault(error.kind, language, model=model.name))) from error
@@ -557,14 +549,17 @@ def refuse_mode(mode: Mode, view: View) -> None:
         raise HTTPException(422, f"the guard's mode {mode!r} is not offered here: {offered_modes}")
 
 
-def chosen(model: str, view: View) -> tuple[ModelSpec, str | None]:
-    """The model asked for, or the default and a word on why not."""
+def chosen(model: str, view: View, off: ModelSpec | None = None) -> tuple[ModelSpec, str | None]:
+    """The model asked for, or the default and a word on why not; `off`: it is switched off."""
     default = view.models.get(view.models.default)
     if not model:
         return default, None
     try:
         spec = view.models.get(model)
     except UnknownModel:
+        if off:
+            names = {"model": off.name, "other": default.name}
+            return default, fill(view.say.model_off, view.language, **names)
         return default, view.say.bad_model.format(model=apart(repr(model[:80]), view.language))
     if not view.serves(spec):
         return default, f"{spec.name}: {view.say.needs_connection}"
@@ -601,7 +596,7 @@ def listed_entry(chat: Chat, conversation: Conversation, view: View) -> str | No
 
 def clean(question: str) -> str:
     """A question without what a database or a model cannot take: NUL and lone surrogates."""
-    whole = storable(question).strip()
+    whole = repaired(question).strip()
     if not whole:
         raise HTTPException(422, "the text is empty")
     return whole

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, cast, func, literal_column, select, table
 from sqlalchemy.dialects.postgresql import TSQUERY
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from guard.text import split_thinking
 
-from .store import Conversation, Indexed, Reply, Store, Turn
+from .store import Conversation, Reply, Store, Turn
+from .store.loading import undeleted
+from .store.tables import Indexed
 from .words import Phrase, for_postgresql, for_sqlite
 
 MOST = 50  # conversations
@@ -43,18 +45,17 @@ async def search(store: Store, owner: str, wanted: Sequence[Phrase]) -> list[Fou
     holds = holding(store.engine.dialect.name, wanted)
     query = (
         select(Conversation)
-        .where(
-            Conversation.owner == owner,
-            Conversation.deleted_at.is_(None),
-            Conversation.id.in_(select(Indexed.conversation_id).where(holds)),
-        )
+        .where(*undeleted(owner), Conversation.id.in_(select(Indexed.conversation_id).where(holds)))
         .order_by(Conversation.updated_at.desc(), Conversation.id.desc())
         .limit(MOST)
     )
-    async with store.session() as session:
-        conversations = (await session.scalars(query)).all()
-        messages = await newest(session, [one.id for one in conversations], holds)
-    return [Found(one, messages.get(one.id)) for one in conversations]
+
+    def work(session: Session) -> list[Found]:
+        conversations = session.scalars(query).all()
+        messages = newest(session, [one.id for one in conversations], holds)
+        return [Found(one, messages.get(one.id)) for one in conversations]
+
+    return await store.read(work)
 
 
 def holding(dialect: str, wanted: Sequence[Phrase]) -> ColumnElement[bool]:
@@ -67,8 +68,8 @@ def holding(dialect: str, wanted: Sequence[Phrase]) -> ColumnElement[bool]:
     return Indexed.id.in_(found.where(index.op("MATCH")(for_sqlite(wanted))))
 
 
-async def newest(
-    session: AsyncSession, conversations: Sequence[str], holds: ColumnElement[bool]
+def newest(
+    session: Session, conversations: Sequence[str], holds: ColumnElement[bool]
 ) -> dict[str, Message]:
     """The newest question or reply of each conversation that holds what is searched for."""
     latest = (
@@ -82,7 +83,7 @@ async def newest(
         .outerjoin(Reply, Reply.id == Indexed.source)
         .where(Indexed.id.in_(latest))
     )
-    rows = await session.execute(query)
+    rows = session.execute(query)
     return {turn.conversation_id: message(turn, reply) for turn, reply in rows}
 
 

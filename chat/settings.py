@@ -80,9 +80,11 @@ class Settings(BaseSettings):
     def are_addresses(cls, told: str | None) -> str | None:
         for one in (told or "127.0.0.1").split(","):
             try:
-                ip_network(one.strip())
+                trusted = ip_network(one.strip())
             except ValueError as error:
                 raise ValueError(f"{one.strip()!r} is no address or network") from error
+            if not trusted.prefixlen:
+                raise ValueError(f"{one.strip()!r} is everyone: visitors would name their address")
         return told
 
     @property

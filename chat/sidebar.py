@@ -15,7 +15,8 @@ from typing import NamedTuple
 from babel.dates import format_date, format_skeleton
 
 from .search import Found
-from .store import Conversation, Place, now
+from .store import Conversation, now
+from .store.tables import Place
 from .view import View, fill
 from .words import Phrase, marked, snippet
 

@@ -19,7 +19,8 @@ from . import render, tools
 from .growing import GrowingText
 from .others import Watched
 from .render import PARTS
-from .store import LONG, Reply, Turn
+from .store import Reply, Turn
+from .store.indexing import LONG
 from .view import Standing, View, fill
 
 PAUSE = 0.02  # seconds between two updates, on a machine that has nothing else to do

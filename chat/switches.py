@@ -18,10 +18,12 @@ from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from guard.characters import repaired
 from guard.plain import plain
 from guard.types import Language, Value
 
-from .store import UNREACHABLE, AdminAction, Setting, Store, now, storable
+from .store import UNREACHABLE, Store, fault_of, now
+from .store.tables import AdminAction, Setting
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ BOUND = r"[0-9]+(\.[0-9]+)?( ?[a-z]+)?(/[a-z]+)?"  # 20/minute, 4 streams, 1.5 d
 
 Plain = Annotated[
     str,
-    BeforeValidator(lambda text: plain(storable(text)).strip() if isinstance(text, str) else text),
+    BeforeValidator(lambda text: plain(repaired(text)).strip() if isinstance(text, str) else text),
 ]
 Words = Annotated[Plain, Field(max_length=500)]
 
@@ -107,7 +109,7 @@ class Switchboard:
                 await self.read()
             except UNREACHABLE as error:
                 if not lost:
-                    log.error("the settings cannot be read: %s", getattr(error, "orig", error))  # noqa: TRY400
+                    log.error("the settings cannot be read: %s", fault_of(error))  # noqa: TRY400
                 lost = True
             else:
                 lost = False

@@ -7,23 +7,30 @@ all else that a question takes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, BindParameter, Select, bindparam, literal, select
+from sqlalchemy import CTE, BindParameter, Select, Text, bindparam, cast, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from .store import Attachment, NotFound, Reply, Turn, answer_among
+from .store import Attachment, NotFound, Reply, Turn
+from .store.tree import answer_among
+
+NO_FILES = "[]"  # as it is stored: a list for each turn would be decoded for nothing
 
 
 class Asked(NamedTuple):
     """A question of the way, its files without what they hold, and what was said to it.
 
+    `turn` is its id.
     `answer` are the words of the reply that the conversation went on with, None where none spoke.
     """
 
+    turn: str
     question: str
     files: Sequence[Attachment]
     answer: str | None
@@ -40,9 +47,9 @@ def talk(session: Session, conversation_id: str, turn_id: str) -> list[Asked]:
     rows = session.execute(on_the_way(), {"conversation": conversation_id, "turn": turn_id}).all()
     if not rows:
         raise NotFound(turn_id)
-    any_files = any(row.files for row in rows)
+    any_files = any(row.files != NO_FILES for row in rows)
     files = files_by_id(session, conversation_id) if any_files else {}
-    return [asked([*of_it], files) for _, of_it in groupby(rows, lambda row: row.turn_id)]
+    return [asked([*of_it], files) for _, of_it in groupby(rows, attrgetter("turn_id"))]
 
 
 @cache
@@ -53,8 +60,9 @@ def on_the_way() -> Select[Any]:
     """
     way = way_to_it()
     status = Reply.verdict["status"].as_string().label("status")
+    files = cast(Turn.files, Text).label("files")
     return (
-        select(Turn.id.label("turn_id"), Turn.question, Turn.files, Turn.chosen)
+        select(Turn.id.label("turn_id"), Turn.question, files, Turn.chosen)
         .add_columns(Reply.id, Reply.lane, Reply.text, status)
         .join(way, way.c.id == Turn.id)
         .outerjoin(Reply, (Reply.turn_id == Turn.id) & (Reply.run == Turn.shown_run))
@@ -87,6 +95,7 @@ def asked(rows: Sequence[Any], files: dict[str, Attachment]) -> Asked:
     """One question by its rows, one for each reply that is shown."""
     first = rows[0]
     said = [row for row in rows if row.text and row.text.strip()]
-    answer = answer_among(said, first.chosen)
-    attached = [files[id_] for id_ in first.files or () if id_ in files]
-    return Asked(first.question, attached, answer.text if answer else None)
+    answer = answer_among(said, first.chosen) if len(said) > 1 else next(iter(said), None)
+    ids = () if first.files == NO_FILES else json.loads(first.files) or ()
+    attached = [files[id_] for id_ in ids if id_ in files]
+    return Asked(first.turn_id, first.question, attached, answer.text if answer else None)

@@ -11,7 +11,8 @@ from . import files
 from .memory import MemoryStore
 from .record import parents_first, record_of, rows_of
 from .routes import Chat, Shared, Who, entry, from_our_page, owned
-from .store import Conversation, NotFound, titled
+from .store import Conversation, NotFound
+from .store.titles import titled
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
 Owned = Annotated[Conversation, Depends(owned)]

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
-from guard.asking import whole_reply, within
+from guard.asking import Metered, whole_reply, within
 from guard.errors import ProviderError
+from guard.events import Billed
 from guard.pipeline import Guard
 from guard.plain import one_line
 from guard.providers import connect
@@ -21,7 +24,8 @@ from guard.types import Message, ModelSpec
 
 from .in_place import InPlace
 from .live import Live
-from .store import TITLE_LENGTH, UNREACHABLE, Conversation, NotFound, Store, fault_of
+from .store import UNREACHABLE, Conversation, NotFound, Store, fault_of
+from .store.titles import TITLE_LENGTH
 from .words import words
 
 log = logging.getLogger(__name__)
@@ -47,11 +51,15 @@ Title:"""
 
 
 class Asker(NamedTuple):
-    """Whose conversation it is, through which guard and on whose account a model is asked."""
+    """Whose conversation it is, through which guard and on whose account a model is asked.
+
+    `billed` is told what that took.
+    """
 
     owner: str
     guard: Guard
     token: str | None
+    billed: Callable[[Billed], Awaitable[None]]
 
     @property
     def model(self) -> ModelSpec | None:
@@ -116,10 +124,14 @@ class Titles:
             return None
         answer = "" if reply.status == "withheld" else split_thinking(reply.text).answer
         asked = ASKED.format(question=turn.question[:QUESTION], answer=answer[:ANSWER])
-        chat = connect(model, asker.guard.connection, asker.token)
+        connecting = partial(connect, connection=asker.guard.connection, token=asker.token)
+        chat = Metered(connecting, model, asker.guard.models.snapshot)
         messages = [Message(role="user", text=asked)]
-        async with within(SECONDS):
-            said = await whole_reply(chat, messages, LIMIT, temperature=0.0, max_tokens=TOKENS)
+        try:
+            async with within(SECONDS):
+                said = await whole_reply(chat, messages, LIMIT, temperature=0.0, max_tokens=TOKENS)
+        finally:
+            await asker.billed(chat.bill(0))
         return taken(split_thinking(said.text).answer, turn.question, asker.guard, model)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from .in_place import in_place
 from .routes import Body, Shared, Who, from_our_page, whole_turn
-from .store import Vote
+from .store.tables import Vote
 
 router = APIRouter(prefix="/candor", include_in_schema=False, dependencies=[Depends(from_our_page)])
 

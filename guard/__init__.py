@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .catalogue import load as load_catalogue
     from .errors import CandorError, ConfigError, InputError, ProviderError, UnknownModel
     from .events import (
+        Billed,
         Called,
         Consulted,
         Delta,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Billed",
     "Called",
     "CandorError",
     "Catalogue",
@@ -88,7 +90,7 @@ PLACES = {
     "catalogue": ("Catalogue",),
     "errors": ("CandorError", "ConfigError", "InputError", "ProviderError", "UnknownModel"),
     "events": (
-        *("Called", "Consulted", "Delta", "Done", "Event", "Exhausted", "Failed"),
+        *("Billed", "Called", "Consulted", "Delta", "Done", "Event", "Exhausted", "Failed"),
         *("FellBack", "Judged", "Passed", "Returned", "Started", "Thought"),
         *("Unoffered", "Waiting"),
     ),

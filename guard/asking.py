@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .errors import ProviderError
+from .events import Billed
 from .piece import Piece
 from .prices import Spent
-from .types import Message, Options
+from .snapshot import Snapshot
+from .types import Message, ModelSpec, Options
 
 if TYPE_CHECKING:  # langchain-core takes a second to import
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -28,6 +30,9 @@ if TYPE_CHECKING:  # langchain-core takes a second to import
 
     Speaks: TypeAlias = Runnable[LanguageModelInput, AIMessage] | Relay | StreamedChat
     Chunk: TypeAlias = AIMessageChunk | Piece  # of a reply
+
+
+MOST = 200_000  # characters that are counted of what is said besides the replies
 
 
 @dataclass
@@ -67,6 +72,51 @@ class Said:
         return self.limit - len(getattr(self, channel) or "")
 
 
+class Metered:
+    """A chat model that is asked besides the replies, its tokens counted as they come.
+
+    They are counted also where its host fails, or whoever asks waits no longer.
+
+    Args:
+        connecting: to the chat model behind a spec.
+        spec: which model it is.
+        prices: what its tokens cost.
+    """
+
+    def __init__(
+        self, connecting: Callable[[ModelSpec], BaseChatModel], spec: ModelSpec, prices: Snapshot
+    ) -> None:
+        self.connecting, self.spec, self.prices = connecting, spec, prices
+        self.said = Said(MOST)
+
+    async def astream(
+        self, messages: Sequence[MessageLikeRepresentation], **options: Any
+    ) -> AsyncGenerator[AIMessageChunk, None]:
+        """The chunks of its reply.
+
+        Raises:
+            ProviderError: its host failed.
+        """
+        self.said.spent.ask_again(sum(map(length, messages)))
+        chunks: Any = self.connecting(self.spec).astream(messages, **options)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                self.said.take(chunk)
+                yield chunk
+
+    def bill(self, attempt: int) -> Billed:
+        """What asking it has taken, for the sake of an attempt's reply."""
+        spent = self.said.spent
+        dollars = spent.dollars(self.prices.offer(self.spec.id, self.said.provider))
+        return Billed(attempt=attempt, model=self.spec, tokens=spent.completion, dollars=dollars)
+
+
+def length(message: Any) -> int:
+    """The characters of a message's text."""
+    told = message[1] if isinstance(message, tuple) else message.content
+    return len(told) if isinstance(told, str) else 0
+
+
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
     """Give up on what takes longer.
@@ -82,7 +132,7 @@ async def within(seconds: float) -> AsyncIterator[None]:
 
 
 async def whole_reply(
-    chat: BaseChatModel, messages: Sequence[Message], limit: int, **options: Any
+    chat: BaseChatModel | Metered, messages: Sequence[Message], limit: int, **options: Any
 ) -> Said:
     """All that a model says, of each channel its first `limit` characters.
 
@@ -103,7 +153,7 @@ async def whole_reply(
 
 
 async def spoken(
-    chat: Speaks,
+    chat: Speaks | Metered,
     messages: Sequence[Message | BaseMessage],
     after: Sequence[BaseMessage] = (),
     **options: Any,

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from . import matching, policy, provenance, verdict
 from .asking import Said, instructed
@@ -131,6 +131,13 @@ class Query:
         return self.topic.jurisdiction if self.topic else None
 
 
+class Look(NamedTuple):
+    """A look at a reply, at its end where `final`, and the seconds that it took."""
+
+    final: bool
+    seconds: float
+
+
 @dataclass
 class Attempt:
     """One model's reply to a query, and what has come of it. The one place where a reply grows.
@@ -139,6 +146,8 @@ class Attempt:
     was asked, where the reader did not choose it; `snapshot` knows its names and prices. `messages`
     are the query's as this model is told them, `omitted` what of their files it is not. `calls`:
     the reply asks for tools that whoever asked will call, so that there may be no text in it.
+    `first_seconds` passed until the first word or thought, None where none came or the reply came
+    in one piece.
     """
 
     number: int
@@ -160,7 +169,7 @@ class Attempt:
     fault: ProviderError | None = None
     calls: bool = False
     first_seconds: float | None = None
-    guard_seconds: float = 0
+    looks: list[Look] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.options = self.query.options(self.model)
@@ -259,7 +268,7 @@ class Attempt:
             tokens=self.said.spent.completion,
             dollars=self.dollars,
             first_seconds=self.first_seconds,
-            guard_seconds=round(self.guard_seconds, 4),
+            guard_seconds=round(sum(look.seconds for look in self.looks), 4),
         )
 
     def failed(self, fault: ProviderError) -> Failed:
@@ -354,7 +363,7 @@ class Attempt:
             events.append(Thought(attempt=self.number, text=thought))
         if text:
             events.append(Delta(attempt=self.number, text=text))
-        if self.first_seconds is None and (thought or text):
+        if self.first_seconds is None and (thought or text) and not came_whole(chunk):
             self.first_seconds = round(time.monotonic() - self.began, 3)
         return events
 
@@ -386,17 +395,21 @@ class Attempt:
         )
         held = verdict.judge(self.exchange, self.model.origins, self.query.language)
         self.progress = self.exchange.progress
-        seconds = time.perf_counter() - began
-        self.guard_seconds += seconds
-        return self.judged(held, final=final, seconds=seconds)
+        self.looks.append(Look(final, time.perf_counter() - began))
+        return self.judged(held, final=final)
 
-    def judged(self, held: Verdict, *, final: bool, seconds: float = 0.0) -> Judged:
+    def judged(self, held: Verdict, *, final: bool) -> Judged:
         """The event of a verdict, which is kept as the attempt's newest."""
         self.verdict = held
         action = policy.decide(held, self.query.mode)
-        return Judged(
-            attempt=self.number, verdict=held, action=action, final=final, seconds=seconds
-        )
+        return Judged(attempt=self.number, verdict=held, action=action, final=final)
+
+
+def came_whole(chunk: Chunk) -> bool:
+    """Whether a relay was sent the reply in one piece."""
+    told = chunk.chunks if isinstance(chunk, Piece) else ()
+    choices = (choice for one in told for choice in one.get("choices") or ())
+    return any("message" in choice for choice in choices)
 
 
 async def begun(chunks: AsyncGenerator[Chunk, None], seconds: float | None) -> Chunk:

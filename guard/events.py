@@ -5,9 +5,9 @@ any number of `Waiting`, then of `Thought`, `Delta` and `Judged`, one `Consulted
 `Done` or `Failed`. Where another model is to answer instead, `FellBack` stands between the two
 attempts; where none may, `Exhausted` says so. In the mode `compare` two lanes of attempts run side
 by side, so that their events are mixed. A `Judged` may follow an attempt's end, with evidence that
-was asked for. Where tools were offered, each call is `Called`, then `Returned`, with others of the
-same round between them; `Unoffered` says which could not be offered. `Passed` comes before what it
-holds, from a relay alone.
+was asked for; `Billed` tells what asking took. Where tools were offered, each call is `Called`,
+then `Returned`, with others of the same round between them; `Unoffered` says which could not be
+offered. `Passed` comes before what it holds, from a relay alone.
 """
 
 from __future__ import annotations
@@ -114,16 +114,12 @@ class Unoffered(Value):
 
 
 class Judged(Value):
-    """The guard looked at the reply so far, or (`final`) at all of it.
-
-    `seconds` is what the look took, 0 where it is told again or rests on other evidence.
-    """
+    """The guard looked at the reply so far, or (`final`) at all of it."""
 
     attempt: int
     verdict: Verdict
     action: Action
     final: bool
-    seconds: float = 0.0
 
 
 class Consulted(Value):
@@ -133,13 +129,25 @@ class Consulted(Value):
     model: ModelSpec
 
 
+class Billed(Value):
+    """What asking a model besides the replies took: for an opinion, a matched control, a title.
+
+    `tokens` are those that it wrote, whatever became of its words; `dollars` as in `Done`.
+    """
+
+    attempt: int
+    model: ModelSpec
+    tokens: int
+    dollars: float | None = None
+
+
 class Done(Value):
     """The reply has ended. `finish_reason` is `stopped by guard` where the guard ended it.
 
     `seconds` count from the question to the reply's end; `tokens` what was read of it, as the host
     tells or by the pieces it sent; `dollars` what that costs, None where no price is known.
-    `first_seconds` passed until the first word or thought, None where none came; `guard_seconds`
-    the guard itself took of `seconds`, other models' opinions apart.
+    `first_seconds` passed until the first word or thought, None where none came, or all at once;
+    `guard_seconds` are those of the guard's own looks, other models' opinions apart.
     """
 
     attempt: int
@@ -193,6 +201,7 @@ Event = (
     | Unoffered
     | Judged
     | Consulted
+    | Billed
     | Done
     | Failed
     | FellBack

@@ -31,6 +31,8 @@ def fitted(messages: Sequence[Message], model: ModelSpec) -> tuple[list[Message]
 
     Only pictures stay beside the text; a model that does not see is told their names.
     """
+    if not any(message.documents or message.images for message in messages):
+        return [*messages], None
     talk = sum(tokens(message.text) for message in messages)
     room = min(MOST_TOKENS, max(0, int((model.context - talk) * SHARE)))
     images = MOST_IMAGES if model.images else 0

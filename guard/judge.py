@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, ValidationError, field_validator
 
 from . import explain, policy, topics
-from .asking import Said, whole_reply, within
+from .asking import Metered, Said, whole_reply, within
 from .errors import ProviderError
 from .exchange import REFUSING, Exchange
 from .plain import one_line, plain
@@ -120,7 +120,11 @@ def judges_for(
 
 
 async def opinion(
-    chat: BaseChatModel, spec: ModelSpec, exchange: Exchange, language: str, seconds: float
+    chat: BaseChatModel | Metered,
+    spec: ModelSpec,
+    exchange: Exchange,
+    language: str,
+    seconds: float,
 ) -> Opinion:
     """What the model `spec`, reached through `chat`, holds of a reply.
 
@@ -148,7 +152,7 @@ async def opinion(
     )
 
 
-async def ask(chat: BaseChatModel, messages: list[Message]) -> Said:
+async def ask(chat: BaseChatModel | Metered, messages: list[Message]) -> Said:
     """What the judge says; a host that refuses the schema is asked again without it."""
     options: dict[str, Any] = {"temperature": 0.0, "max_tokens": TOKENS}
     try:

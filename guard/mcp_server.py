@@ -26,6 +26,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from . import __version__, explain, provenance
 from .attempt import REPLY_LIMIT
+from .characters import repaired
 from .dossier import Dossier, dossier
 from .errors import CandorError, InputError, ProviderError, UnknownModel, nearest
 from .events import Cause, Consulted, Delta, Event, Exhausted, FellBack, Started, Thought, Waiting
@@ -41,7 +42,7 @@ from .mcp_results import (
 from .model_names import LONGEST
 from .pipeline import Guard
 from .plain import one_line
-from .scan import repaired, told
+from .scan import told
 from .telling import Telling
 from .types import Message, Mode, ModelSpec
 

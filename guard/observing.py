@@ -1,19 +1,19 @@
 """What may watch a Guard: metrics, traces, logs. None of it changes a reply, or ends one.
 
 An observer is told of each question at both ends of its way, and then reads what came of it. The
-many events of a reply (`OFTEN`) cost a look into a set each, and no call.
+many events of a reply (`OFTEN`) cost a look into a set each.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from .attempt import STOPPED
+from .attempt import STOPPED, Attempt, Look
 from .errors import FaultKind
 from .events import (
     Cause,
@@ -41,25 +41,35 @@ Outcome = Literal["done", "stopped", "failed", "left"]
 class AttemptSeen:
     """One model that was asked. Times are seconds since the question.
 
-    `first` is when its first word came, None where none did or the reply came whole; `waits` are
-    the faults after which its host was asked again; `end` is None where whoever asked left before
-    the reply had ended.
+    `waits` are the faults after which its host was asked again; `end` is None where whoever asked
+    left before the reply had ended.
     """
 
-    number: int
-    model: ModelSpec
-    cause: Cause | None
+    asked: Attempt
     began: float
-    first: float | None = None
     ended: float | None = None
     verdict: Verdict | None = None
     end: Done | Failed | None = None
     waits: list[FaultKind] = field(default_factory=list)
 
     @property
+    def model(self) -> ModelSpec:
+        return self.asked.model
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why it was asked, where that was not chosen."""
+        return self.asked.cause
+
+    @property
+    def said(self) -> str:
+        """The text of its reply, as far as it has come."""
+        return self.asked.said.text
+
+    @property
     def first_token(self) -> float | None:
         """Seconds from asking it to its first word, of a reply that came in pieces."""
-        return None if self.first is None else self.first - self.began
+        return self.asked.first_seconds
 
     @property
     def outcome(self) -> Outcome:
@@ -75,42 +85,42 @@ class AttemptSeen:
 class Seen:
     """One question and what has come of it so far.
 
-    `matching` is the seconds that finding its topic took, `looks` those of each look at a reply and
-    whether it was the one at its end; `began` is Unix time. `said` gives the text of an attempt.
+    `matching` is the seconds that finding its topic took; `began` is Unix time. `running` are the
+    attempts by number, as they run.
     """
 
     question: str
     mode: Mode
     matching: float
-    said: Callable[[int], str]
+    running: Sequence[Attempt]
     began: float = field(default_factory=time.time)
     start: float = field(default_factory=time.monotonic)
     attempts: dict[int, AttemptSeen] = field(default_factory=dict)
     fallbacks: list[FellBack] = field(default_factory=list)
     exhausted: list[Exhausted] = field(default_factory=list)
-    looks: list[tuple[bool, float]] = field(default_factory=list)
-    heard: set[int] = field(default_factory=set)
 
     @property
     def seconds(self) -> float:
         """Since the question."""
         return time.monotonic() - self.start
 
+    @property
+    def looks(self) -> list[Look]:
+        """All looks at its replies."""
+        return [look for attempt in self.attempts.values() for look in attempt.asked.looks]
+
     def take(self, event: Event) -> None:
-        """Note what an event tells; of the many, each attempt's first word."""
+        """Note what an event tells."""
         if type(event) in OFTEN:
-            if event.attempt not in self.heard:
-                self.hear(event)
             return
         match event:
             case Started():
-                self.attempts[event.attempt] = AttemptSeen(
-                    event.attempt, event.model, event.cause, self.seconds
-                )
+                asked = self.running[event.attempt]
+                self.attempts[event.attempt] = AttemptSeen(asked, asked.began - self.start)
             case Waiting():
                 self.attempts[event.attempt].waits.append(event.kind)
-            case Judged():
-                self.judged(event)
+            case Judged(final=True):
+                self.attempts[event.attempt].verdict = event.verdict
             case Done() | Failed():
                 attempt = self.attempts[event.attempt]
                 attempt.end, attempt.ended = event, self.seconds
@@ -118,25 +128,6 @@ class Seen:
                 self.fallbacks.append(event)
             case Exhausted():
                 self.exhausted.append(event)
-
-    def hear(self, event: Event) -> None:
-        if not isinstance(event, Passed):
-            self.attempts[event.attempt].first = self.seconds
-        elif not whole(event):
-            return
-        self.heard.add(event.attempt)
-
-    def judged(self, event: Judged) -> None:
-        if event.seconds:
-            self.looks.append((event.final, event.seconds))
-        if event.final:
-            self.attempts[event.attempt].verdict = event.verdict
-
-
-def whole(passed: Passed) -> bool:
-    """Whether a reply came in one piece."""
-    choices = (choice for chunk in passed.chunks for choice in chunk.get("choices") or ())
-    return any("message" in choice for choice in choices)
 
 
 class Checked(Value):

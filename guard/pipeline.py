@@ -9,17 +9,18 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, closing, nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from . import catalogue as catalogue_file
 from . import explain, judge, matching, policy, probes, provenance, verdict
+from .asking import Metered
 from .attempt import Attempt, Query, unset
 from .catalogue import Catalogue
 from .errors import ProviderError
-from .events import Bound, Cause, Consulted, Event, Exhausted, FellBack, Judged
+from .events import Billed, Bound, Cause, Consulted, Event, Exhausted, FellBack, Judged
 from .exchange import Exchange
 from .merging import merged
 from .observing import Checked, Observer, Seen, observed, tell
@@ -149,7 +150,7 @@ class Guard:
             reachable=partial(self.connection.serves, signed_in=bool(token)),
             patience=self.patience,
         )
-        seen = Seen(query.question, query.mode, time.perf_counter() - began, run.said)
+        seen = Seen(query.question, query.mode, time.perf_counter() - began, run.attempts)
         with closing(tools) if tools else nullcontext(), observed(self.observers, seen):
             async with aclosing(run.events(first)) as events:
                 async for event in events:
@@ -165,6 +166,7 @@ class Guard:
         language: str = "en",
         token: str | None = None,
         options: Options | None = None,
+        billed: Callable[[Billed], Awaitable[None]] | None = None,
     ) -> Verdict:
         """A verdict with what the same model says to the topic's matched control question.
 
@@ -175,16 +177,22 @@ class Guard:
             language: of the explanation.
             token: the reader's own Hugging Face token.
             options: what the reader had set when the model replied: only what is asked differs.
+            billed: told what it took, also where it failed.
 
         Raises:
             UnknownModel: no such model is on offer.
             InputError: the verdict has no topic that there is a pack of.
             ProviderError: the model cannot be reached, failed or took too long.
         """
-        chat = connect(self.models.get(model), self.connection, token)
-        return await probes.controlled(
-            chat, question, verdict, language, CONTROL_SECONDS, options=options
-        )
+        connecting = partial(connect, connection=self.connection, token=token)
+        chat = Metered(connecting, self.models.get(model), self.models.snapshot)
+        try:
+            return await probes.controlled(
+                chat, question, verdict, language, CONTROL_SECONDS, options=options
+            )
+        finally:
+            if billed:
+                await billed(chat.bill(0))
 
 
 def finished(
@@ -267,10 +275,6 @@ class Run:
                 yield event
         if len(lanes) == 1:
             yield self.exhausted(attempt, "compared", None)
-
-    def said(self, attempt: int) -> str:
-        """The text of an attempt's reply, as far as it has come."""
-        return self.attempts[attempt].said.text
 
     def next_attempt(self, model: ModelSpec, lane: int = 0, cause: Cause | None = None) -> Attempt:
         number, held = next(self.numbers), self.models.snapshot
@@ -355,10 +359,11 @@ class Run:
         judges = self.judges(attempt.model, judged.verdict)
         if judges:
             yield judged.model_copy(update={"final": False})
-            judged = judged.model_copy(update={"seconds": 0.0})
         for spec in judges:
             yield Consulted(attempt=attempt.number, model=spec)
-            weighed = await self.weighed(attempt, judged.verdict, spec)
+            chat = self.metered(spec)
+            weighed = await self.weighed(attempt, judged.verdict, chat)
+            yield chat.bill(attempt.number)
             if weighed:
                 yield attempt.judged(weighed, final=True)
                 return
@@ -372,17 +377,19 @@ class Run:
         candidates = filter(self.reachable, (self.models.get(id_) for id_ in asked.judges))
         return list(judge.judges_for(model, held.jurisdiction, candidates))[:MOST_JUDGES]
 
-    async def weighed(self, attempt: Attempt, held: Verdict, spec: ModelSpec) -> Verdict | None:
+    def metered(self, spec: ModelSpec) -> Metered:
+        """A model that is asked for evidence, and what that takes."""
+        return Metered(self.connecting, spec, self.models.snapshot)
+
+    async def weighed(self, attempt: Attempt, held: Verdict, chat: Metered) -> Verdict | None:
         """The verdict with the judge's opinion; None where it gave none."""
         if attempt.exchange is None:
             return None
         language, seconds = self.query.language, self.settings.second_opinion.seconds
         try:
-            said = await judge.opinion(
-                self.connecting(spec), spec, attempt.exchange, language, seconds
-            )
+            said = await judge.opinion(chat, chat.spec, attempt.exchange, language, seconds)
         except ProviderError as error:
-            log.warning("no second opinion from %s: %s", spec.id, error.kind)
+            log.warning("no second opinion from %s: %s", chat.spec.id, error.kind)
             return None
         return judge.weigh(held, said, attempt.model.origins, language)
 
@@ -392,9 +399,10 @@ class Run:
             held = attempt.verdict
             if held is None or held.status != "withheld" or held.topic is None:
                 continue
+            chat, found = self.metered(attempt.model), None
             try:
                 found = await probes.controlled(
-                    self.connecting(attempt.model),
+                    chat,
                     self.query.question,
                     held,
                     self.query.language,
@@ -403,5 +411,6 @@ class Run:
                 )
             except ProviderError as error:
                 log.warning("no control reply from %s: %s", attempt.model.id, error.kind)
-                continue
-            yield attempt.judged(found, final=True)
+            yield chat.bill(attempt.number)
+            if found:
+                yield attempt.judged(found, final=True)

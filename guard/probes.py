@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import explain, topics, verdict
-from .asking import instructed, whole_reply, within
+from .asking import Metered, instructed, whole_reply, within
 from .errors import InputError, nearest
 from .exchange import SCANNED, Exchange
 from .text import LANGUAGE_SCRIPTS, Script, fold_question, main_script
@@ -84,7 +84,7 @@ def script_of(tag: str) -> Script:
 
 
 async def ask_control(
-    chat: BaseChatModel,
+    chat: BaseChatModel | Metered,
     question: str,
     topic: str,
     language: str,
@@ -131,7 +131,7 @@ async def ask_control(
 
 
 async def controlled(
-    chat: BaseChatModel,
+    chat: BaseChatModel | Metered,
     question: str,
     verdict: Verdict,
     language: str,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
@@ -27,6 +26,7 @@ from pydantic_core import ErrorDetails
 from . import catalogue as catalogue_file
 from . import jsonl, matching, provenance, topics, verdict
 from .catalogue import Catalogue
+from .characters import repaired
 from .errors import InputError
 from .exchange import Exchange, Progress
 from .schedule import check_points
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NO_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 NUMBERS = range(-(2**63), 2**63)  # that a column of whole numbers holds
 COLUMNS = Columns()
 NOT_WRITTEN = {"certain", "ordinary", "opinion", "control", "repeats"}  # nobody is asked here
@@ -51,11 +50,6 @@ JSON_NAMES = {
     dict: "an object",
     type(None): "null",
 }
-
-
-def repaired(given: object) -> object:
-    """Text that every store and terminal can take; what it loses is replaced, so places stay."""
-    return NO_TEXT.sub("\ufffd", given) if isinstance(given, str) else given
 
 
 def name_of_a_row(given: object) -> object:

@@ -393,7 +393,8 @@ def find(given: str, columns: Columns, split: str | None = None, but: Path | Non
         given: a file, a folder, a glob, `hf://datasets/OWNER/NAME[@REVISION][/PATH]`, or `-`.
         columns: which column holds what.
         split: of a dataset or folder, where there are several.
-        but: a file that is left out, as it is written to.
+        but: a file that is left out where others are read, as it is written to; without links in
+            its path.
 
     Raises:
         OSError: there is no such file.
@@ -417,10 +418,11 @@ def on_disk(given: str, but: Path | None) -> list[File]:
         found = (
             each for each in path.rglob("*") if PARQUET.search(each.name) or LINES.search(each.name)
         )
-        return [local(each, path) for each in sorted(found) if is_shown(each, path) and each != but]
+        shown = (each for each in sorted(found) if is_shown(each, path))
+        return [local(each, path) for each in shown if each.resolve() != but]
     if glob.has_magic(given) and not path.exists():
         matching = (Path(each) for each in glob.iglob(given, recursive=True))  # noqa: PTH207
-        named = sorted(each for each in matching if each.is_file() and each != but)
+        named = sorted(each for each in matching if each.is_file() and each.resolve() != but)
         above = Path(os.path.commonpath([each.parent for each in named])) if named else path
         return [local(each, above) for each in named]
     return [local(path, path.parent)]

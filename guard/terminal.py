@@ -22,6 +22,7 @@ from rich.text import Text
 
 from . import explain, topics
 from .events import (
+    Billed,
     Bound,
     Called,
     Consulted,
@@ -191,6 +192,8 @@ class Screen:
         }
 
     def show(self, event: Event) -> None:
+        if isinstance(event, Billed):  # it is for who pays
+            return
         self.replies.take(event)
         if event.attempt in self.replies.beside:
             self.held.append(event)

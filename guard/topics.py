@@ -5,7 +5,7 @@ A pack is one file, `data/topics/<JURISDICTION>/<topic>.yaml`. Matching lives in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -97,17 +97,13 @@ class Pack(Value):
                     raise ValueError("a set in 'together' needs two groups or more, none empty")
         return self
 
-    @model_validator(mode="after")
-    def words_can_be_spelled_out(self) -> Self:
+    @property
+    def words(self) -> Iterator[str]:
+        """All that questions are searched for."""
         groups = chain.from_iterable(chain.from_iterable(self.together.values()))
         named = (self.terms, self.euphemisms, self.ordinary)
-        for words in chain(groups, *(one.values() for one in named), [self.names.values()]):
-            for word in words:
-                try:
-                    alternatives(word)
-                except ConfigError as error:
-                    raise ValueError(str(error)) from error
-        return self
+        every = chain(groups, *(one.values() for one in named), [self.names.values()])
+        return chain.from_iterable(every)
 
 
 @cache
@@ -133,9 +129,23 @@ def parse(files: Sequence[Path]) -> list[Pack]:
     packs: dict[str, Pack] = {}
     for path in files:
         pack = yaml_file.load(path, Pack, id=path.stem, jurisdiction=path.parent.name)
+        spell_out(pack, path)
         if pack.id in packs:
             raise ConfigError(
                 f"topic id {pack.id!r} is taken by {packs[pack.id].jurisdiction}", file=path
             )
         packs[pack.id] = pack
     return list(packs.values())
+
+
+def spell_out(pack: Pack, path: Path) -> None:
+    """See that each word can be; not again where packs are kept as they were read.
+
+    Raises:
+        ConfigError: one cannot, or stands for too many.
+    """
+    try:
+        for word in pack.words:
+            alternatives(word)
+    except ConfigError as error:
+        raise ConfigError(str(error), file=path) from error

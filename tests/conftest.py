@@ -13,10 +13,12 @@ import pytest
 import replies
 from ports import MISSING
 
-if TYPE_CHECKING:  # mcp takes a second to import
+if TYPE_CHECKING:  # what is slow to import
+    from identity import Provider
     from tool_servers import ToolHost
 
 OVER_SOCKETS = {"shared_host", "shared_tool_host"}
+LONG = {"test_audit.py", "test_replicas.py", "test_scan.py", "test_sharing.py"}
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 sys.dont_write_bytecode = False  # the app and the commands start a hundred times
@@ -32,8 +34,17 @@ for name in [
     del os.environ[name]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than processors, as many tests wait for a browser or a server."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A busy machine can hold up who talks over sockets: try once more, no oftener."""
+    """The longest files first, so that in the end no process is left alone with one.
+
+    A busy machine can hold up who talks over sockets: try once more, no oftener.
+    """
+    items.sort(key=lambda item: item.path.name not in LONG)
     for item in items:
         if OVER_SOCKETS & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.flaky(reruns=1))
@@ -77,3 +88,46 @@ def tool_host(shared_tool_host: ToolHost) -> ToolHost:
     shared_tool_host.headers.clear()
     shared_tool_host.requests = 0
     return shared_tool_host
+
+
+@pytest.fixture(scope="session")
+def shared_provider() -> Iterator[Provider]:
+    """Where readers sign in with OpenID Connect."""
+    import identity
+
+    with identity.running() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(shared_provider: Provider) -> Provider:
+    """The provider, a good one with nothing asked yet."""
+    shared_provider.behave()
+    return shared_provider
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a database that is this process's alone."""
+    import databases
+
+    with databases.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[str]:
+    import databases
+
+    with databases.redis_url() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(shared_redis: str) -> str:
+    """The address of an empty Redis server."""
+    import redis
+
+    with redis.Redis.from_url(shared_redis) as client:
+        client.flushdb()
+    return shared_redis

@@ -27,13 +27,13 @@ import asyncio
 import json
 import re
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import uvicorn
+from ports import settles
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -288,14 +288,6 @@ class Asked:
     fault: str
     sent: int = 0
     pieces: int = 0
-
-
-def settles(reached: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether `reached` comes true within a generous time."""
-    end = time.monotonic() + seconds
-    while not reached() and time.monotonic() < end:
-        time.sleep(0.01)
-    return reached()
 
 
 @dataclass

@@ -120,16 +120,9 @@ class Site:
 
 
 def settings_of(base_url: str, data: Path, **more: Any) -> Settings:
-    """A deployment over a host, with every secret set."""
-    return Settings(
-        base_url=base_url,
-        api_key=API_KEY,
-        token=HF_TOKEN,
-        api_keys=SecretStr(V1_KEY),
-        data=data,
-        timeout=20,
-        **more,
-    )
+    """A deployment over a host, with every secret set, and what else is given."""
+    secrets = {"api_key": API_KEY, "token": HF_TOKEN, "api_keys": SecretStr(V1_KEY)}
+    return Settings(**({"base_url": base_url, "data": data, "timeout": 20} | secrets | more))
 
 
 @contextmanager
@@ -143,6 +136,15 @@ def serving(settings: Settings, *, signs_in: bool = False) -> Iterator[Site]:
         app.add_middleware(Sessions, SESSIONS)
     with listening(app) as url:
         yield Site(url, app)
+
+
+@contextmanager
+def reader_of(site: Site) -> Iterator[Page]:
+    """A new reader's page, with a cookie; a test that leaves a reply running fails."""
+    with page_of(site.url) as page:
+        page.state()
+        yield page
+    assert settles(lambda: site.running() == 0), "a reply was left running"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Any
 import replies
 import uvicorn
 from mcp.server.mcpserver import Image, MCPServer
+from ports import settles
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -62,7 +63,7 @@ class ToolHost(replies.Breakable):
 
     def called(self) -> bool:
         """Whether a call has come within a generous time."""
-        return replies.settles(lambda: bool(self.calls), 20)
+        return settles(lambda: bool(self.calls), 20)
 
 
 def served(host: ToolHost) -> MCPServer[Any]:

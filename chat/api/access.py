@@ -7,21 +7,20 @@ Keys are kept as their SHA-256 alone: they are 256 random bits, which nobody fin
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..counting import Counting
+from ..limits import MOST, Bound, Per
 from .errors import ApiError
-
-if TYPE_CHECKING:
-    from limits import RateLimitItem
-    from limits.aio.strategies import MovingWindowRateLimiter
 
 OPEN, HUB = "open", "hub"
 PREFIX = "candor-"
@@ -42,13 +41,13 @@ class Key(NamedTuple):
     per_day: int | None = None
 
     @property
-    def quotas(self) -> list[RateLimitItem]:
-        if self.per_minute is self.per_day is None:
-            return []
-        from limits import RateLimitItemPerDay, RateLimitItemPerMinute  # not at the start
-
-        per_minute = [RateLimitItemPerMinute(self.per_minute)] if self.per_minute else []
-        return [*per_minute, *([RateLimitItemPerDay(self.per_day)] if self.per_day else [])]
+    def quotas(self) -> list[Bound]:
+        given: dict[Per, int | None] = {"minute": self.per_minute, "day": self.per_day}
+        return [
+            Bound(most=min(most, MOST), counts="requests", per=per)
+            for per, most in given.items()
+            if most
+        ]
 
 
 class Caller(NamedTuple):
@@ -79,27 +78,21 @@ class Access:
     """Lets callers in.
 
     `given` is what `CANDOR_API_KEYS` holds; `find` looks a key up in the store by its SHA-256.
-    `anyone`: no key is asked for. `hub`: a Hub token of the caller's own can pay here. Quotas are
-    counted in this process.
+    `anyone`: no key is asked for. `hub`: a Hub token of the caller's own can pay here. `counting`
+    counts requests against quotas.
     """
 
     given: str = ""
     find: Find = nobody
     anyone: bool = False
     hub: bool = False
+    counting: Counting = field(default_factory=Counting)
     known: dict[str, tuple[float, Key | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         words = [word.strip() for word in self.given.split(",") if word.strip()]
         self.open = self.anyone or OPEN in words
         self.named = {digest(word): Key(f"given-{n}") for n, word in enumerate(words)}
-
-    @cached_property
-    def limiter(self) -> MovingWindowRateLimiter:
-        from limits.aio.storage import MemoryStorage
-        from limits.aio.strategies import MovingWindowRateLimiter
-
-        return MovingWindowRateLimiter(MemoryStorage())
 
     async def caller(self, authorization: str) -> Caller:
         """Who sent the header.
@@ -118,6 +111,22 @@ class Access:
             raise refused(word)
         await self.count(key)
         return Caller(key)
+
+    async def entered(self, authorization: str, count: Callable[[], Awaitable[None]]) -> Caller:
+        """Who sent the header; a request of those whom no key names is counted, let in or not.
+
+        Raises:
+            ApiError: as `caller` and `count` do.
+        """
+        try:
+            caller = await self.caller(authorization)
+        except ApiError as error:
+            if error.status == 401:
+                await count()
+            raise
+        if not caller.known:
+            await count()
+        return caller
 
     async def key(self, word: str) -> Key | None:
         """The key that is meant; asked of the store now and then."""
@@ -140,13 +149,14 @@ class Access:
         Raises:
             ApiError: there have been as many as the key may send; says when it goes on.
         """
+        whose = f"key/{key.id}"
         for quota in key.quotas:
-            if not await self.limiter.hit(quota, key.id):
-                stats = await self.limiter.get_window_stats(quota, key.id)
-                seconds = max(1, round(stats.reset_time - time.time()))
+            if not await self.counting.hit(whose, quota):
+                seconds = max(1, math.ceil(await self.counting.wait(whose, quota)))
                 raise ApiError(
                     429,
-                    f"this key may send {quota}; the next is taken in {seconds} s",
+                    f"this key may send {quota.most:.0f} requests a {quota.per}; the next is taken"
+                    f" in {seconds} s",
                     headers={"retry-after": str(seconds)},
                 )
 
@@ -186,11 +196,9 @@ class Keyed:
         if not sent and not access.open:
             await self.count(scope)
             return self.otherwise
-        caller = await access.caller(sent)
+        caller = await access.entered(sent, partial(self.count, scope))
         if caller.token:
             raise refused(caller.token)  # it could pay, but nobody here would know it
-        if not caller.known:
-            await self.count(scope)
         return self.app
 
 

@@ -32,7 +32,7 @@ class Api:
     """The guards, and who may ask them.
 
     `guard` is for who has no Hub token of their own, `own` for who brings one. `door` bounds those
-    whom no key names; it is the app's, there is none where the API is served alone.
+    whom no key names, where anything does.
     """
 
     guard: Guard
@@ -46,10 +46,18 @@ class Api:
         Raises:
             ApiError: they are not let in, or their address has used up what it may.
         """
-        caller = await self.access.caller(request.headers.get("authorization", ""))
-        if self.door and not caller.known:
-            await self.door.count(request.scope)
+        sent = request.headers.get("authorization", "")
+        caller = await self.access.entered(sent, partial(self.count, request))
         return (self.own if caller.token else self.guard), caller
+
+    async def count(self, request: Request) -> None:
+        """Count a request of somebody whom no key names.
+
+        Raises:
+            ApiError: their address has used up what it may.
+        """
+        if self.door:
+            await self.door.count(request.scope)
 
     async def metered(
         self,

@@ -12,11 +12,13 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from guard.characters import repaired
 from guard.types import Mode
 
 from ..foreign import ForeignModel
-from ..record import EPOCH, FORM, ConversationRecord, ReplyRecord, Source, TurnRecord, tame
-from ..store import TITLE_LENGTH, now, shortened
+from ..record import EPOCH, FORM, ConversationRecord, ReplyRecord, Source, TurnRecord
+from ..store import now
+from ..store.titles import TITLE_LENGTH, shortened
 
 MOST_NODES = 20_000
 MOST_TEXT = 5_000_000  # characters; answers that share their beginning repeat it
@@ -88,8 +90,8 @@ def moment(value: Any) -> datetime | None:
 
 def named(id_: Any, name: Any = None) -> ForeignModel | None:
     """The model that a message names."""
-    words = str(tame(taken(id_, str) or ""))[:200].strip()
-    called = str(tame(taken(name, str) or ""))[:200].strip()
+    words = str(repaired(taken(id_, str) or ""))[:200].strip()
+    called = str(repaired(taken(name, str) or ""))[:200].strip()
     return ForeignModel(id=words, name=called or words) if words else None
 
 
@@ -112,7 +114,7 @@ def planted(chat: Chat, pieces: Counter[str], mode: Mode) -> ConversationRecord:
         turn.runs = [ids for ids in turn.runs if any(says(chat.nodes[id_]) for id_ in ids)]
     run_of = {id_: run for turn in turns for run, ids in enumerate(turn.runs) for id_ in ids}
     records = tuple(turn_record(turn, chat, path, run_of.get(turn.follows or "")) for turn in turns)
-    title = " ".join(str(tame(chat.title)).split()) or (records[0].question if records else "?")
+    title = " ".join(str(repaired(chat.title)).split()) or (records[0].question if records else "?")
     return ConversationRecord(
         form=FORM,
         title=shortened(

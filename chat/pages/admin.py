@@ -33,7 +33,8 @@ from ..disputes import Decision, Filter, Shown
 from ..figures import Period, Recent
 from ..markdown import blocks
 from ..routes import Body, Chat, Shared, Who, from_our_page
-from ..store import AdminAction, NotFound, Store
+from ..store import NotFound, Store
+from ..store.tables import AdminAction
 from ..switches import (
     BANNER,
     DEFAULT,

@@ -18,6 +18,7 @@ from ..reading import FILE_LIMIT, MOST_FILES
 PAGE = Path(__file__).parent / "chat"
 SCRIPT = "candor.js"
 COMPONENTS = ("sidebar", "header", "thread", "composer")
+SELDOM = 1.0  # seconds between two looks of Gradio for events of its own, of which there are none
 
 
 def theme() -> gr.themes.Base:
@@ -50,4 +51,6 @@ def page(*, collects: bool = False) -> gr.Blocks:
                 js_on_load=None,
                 padding=False,
             )
+    # it looks a thousand times a second else, which an idle process and a busy loop both feel
+    blocks._queue.sleep_when_free = SELDOM
     return blocks

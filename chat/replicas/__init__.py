@@ -8,6 +8,7 @@ each replica goes on as if it were alone.
     leases.py     which replica runs which turn
     wire.py       replies as they go through Redis
     following.py  a turn that runs elsewhere, as its watchers see it
+    joining.py    how a process becomes one of them
     replica.py    what a replica tells the others, and hears of them
     taking.py     replies of a replica that is gone go on in another
     breakers.py   circuit breakers that all replicas share

@@ -27,7 +27,7 @@ class Follower(News):
         self.turn_id, self.run, self.first_step = lease.turn, lease.run, lease.step
         self.stream = stream_of(lease.runner)
         self.at = BEGIN
-        self.watched_at = time.monotonic()
+        self.asked_at = self.watched_at = time.monotonic()
         self.replies: list[Reply] = []
 
     @property

@@ -7,31 +7,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from guard.errors import ConfigError
+from ..redis_client import client
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ANSWERS = 1.0  # seconds in which Redis must; this process may be slow to hear it
 BLOCK = 1.0  # seconds for which a read waits for news
 
 
 class Gone(Exception):
     """Redis cannot be asked now."""
-
-
-def client(url: str, answers: float) -> Redis:
-    return Redis.from_url(
-        url,
-        socket_timeout=answers,
-        socket_connect_timeout=ANSWERS,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
 
 
 class Link:
@@ -45,11 +32,7 @@ class Link:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            self._redis = client(url, ANSWERS)
-            self._reading = client(url, BLOCK + ANSWERS)
-        except ValueError as error:
-            raise ConfigError(f"CANDOR_REDIS_URL: {error}", key="CANDOR_REDIS_URL") from error
+        self._redis, self._reading = client(url), client(url, BLOCK)
         self.up = True
 
     async def __call__(self, work: Callable[[Redis], Awaitable[T]]) -> T:

@@ -1,7 +1,8 @@
 """What one replica tells the others, and hears of them; see `others.Others` for what each is for.
 
-Three tasks: one holds the leases, one publishes what is new of all turns that run here, one reads
-the streams that are followed and this replica's own, into which others write what they want of it.
+Three tasks: one holds the leases, one publishes what is new of the turns that run here and that
+others follow or that the store does not take, one reads the streams that are followed and this
+replica's own, into which others write what they want of it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..live import Live
 from ..others import Exclusive
-from ..store import Reply, State, Store, new_id
+from ..store import Reply, Store, new_id
+from ..store.tables import State
 from .breakers import SharedBreakers
 from .following import BEGIN, Follower, stream_of
 from .leases import RENEWED, Lease, Leases, milliseconds
@@ -23,12 +26,14 @@ from .link import Gone, Link
 from .wire import Told
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
     from redis.asyncio.client import Pipeline
 
 log = logging.getLogger(__name__)
 
 TOGETHER = 0.05  # seconds in which words that come are told together
-UNWATCHED = 10.0  # seconds after which a turn that nobody watches here is not followed any more
+UNWATCHED = 20.0  # seconds after which a turn that nobody watches here is not followed any more
+FOLLOWED = 6.0  # seconds for which a turn is told to others; who follows it asks again within half
 TOLD_FOR = 600.0  # seconds for which a stream stays that nothing is added to
 TOLD_AFTER = 60.0  # and after its end
 STOPS_WITHIN = 5.0  # seconds in which another replica must end a reply
@@ -57,9 +62,10 @@ class Replica:
         self._held: dict[str, tuple[Live, Lease]] = {}  # by the run's mark
         self._claimed: dict[str, str] = {}  # the mark of the run that is to come, by conversation
         self._told: dict[str, Told] = {}
+        self._followed_until: dict[str, float] = {}  # by others: by the run's mark
         self._new: dict[str, Live] = {}
         self._something = asyncio.Event()
-        self._followed: dict[str, Follower] = {}
+        self._following: dict[str, Follower] = {}  # what runs elsewhere, by the run's mark
         self._mail_at = BEGIN
         self._loops: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -122,21 +128,24 @@ class Replica:
 
     def let_go(self, live: Live) -> None:
         runner = live.runner or ""
-        held, told = self._held.pop(runner, None), self._told.pop(runner, None) or Told()
+        held, told = self._held.pop(runner, None), self._told.pop(runner, None)
         self._new.pop(runner, None)
+        self._followed_until.pop(runner, None)
         if held and not live.lost:
             self._do(self._let_go(live, held[1], told))
 
-    async def _let_go(self, live: Live, lease: Lease, told: Told) -> None:
-        """Tell how it ended, and that it has."""
-        over: dict[Any, Any] = {"over": "1"}
-        if news := told.news(live):
-            over["news"] = news
-        stream = stream_of(lease.runner)
+    async def _let_go(self, live: Live, lease: Lease, told: Told | None) -> None:
+        """Tell those who were told of it how it ended, and that it has."""
         with suppress(Gone):
-            await self._link(lambda redis: redis.xadd(stream, over))
-            await self._link(lambda redis: redis.pexpire(stream, milliseconds(TOLD_AFTER)))
+            if told is not None:
+                await self._link(partial(self._tell_the_end, lease.runner, told.news(live)))
             await self.leases.let_go(live.conversation_id, lease)
+
+    async def _tell_the_end(self, runner: str, news: str | None, redis: Redis) -> None:
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.xadd(stream_of(runner), {"over": "1", **({"news": news} if news else {})})
+        pipeline.pexpire(stream_of(runner), milliseconds(TOLD_AFTER))
+        await pipeline.execute()
 
     async def unclaim(self, conversation_id: str, lease: Lease) -> None:
         """Let a conversation go that was claimed, and in which no turn runs after all."""
@@ -163,26 +172,32 @@ class Replica:
 
     async def _look_after(self) -> None:
         longest = time.monotonic() - UNWATCHED
-        for follower in [*self._followed.values()]:
+        for follower in [*self._following.values()]:
             if follower.watched_at < longest or not follower.running:
-                del self._followed[follower.lease.runner]
-        followed = [*self._followed.values()]
+                del self._following[follower.lease.runner]
+            elif time.monotonic() - follower.asked_at > FOLLOWED / 2:
+                await self._ask_for(follower)
+        followed = [*self._following.values()]
         found = await self.leases.of([each.conversation_id for each in followed])
         for follower, lease in zip(followed, found, strict=True):
             if lease != follower.lease:
                 follower.lose()
 
     def _follow_nobody(self) -> None:
-        for follower in self._followed.values():
+        for follower in self._following.values():
             follower.lose()
-        self._followed.clear()
+        self._following.clear()
 
     # --- what runs here ---------------------------------------------------------------------------
 
     def grew(self, live: Live) -> None:
-        if live.runner and live.runner in self._held:
+        if live.runner and live.runner in self._held and self._is_told(live):
             self._new[live.runner] = live
             self._something.set()
+
+    def _is_told(self, live: Live) -> bool:
+        """Whether others follow a turn, or would have to know of it what the store does not."""
+        return not live.kept or self._followed_until.get(live.runner or "", 0) > time.monotonic()
 
     async def _publish(self) -> None:
         while True:
@@ -203,8 +218,8 @@ class Replica:
                 lambda redis: self._add(redis.pipeline(transaction=False), runners, news)
             )
         except Gone:
-            added = [None] * (2 * len(runners))
-        for runner, entry in zip(runners, added[::2], strict=True):
+            added = [None] * len(runners)
+        for runner, entry in zip(runners, added, strict=True):
             if entry is None:
                 told[runner].entries = 0
                 self._do(self._later(runner, new[runner]))
@@ -212,15 +227,15 @@ class Replica:
     async def _add(
         self, pipeline: Pipeline, runners: list[str], news: dict[str, str | None]
     ) -> list[Any]:
+        whole = [runner for runner in runners if self._told[runner].entries == 1]
         for runner in runners:
-            whole = self._told[runner].entries == 1
-            stream = stream_of(runner)
-            if whole:  # it takes the place of all before it
-                pipeline.xadd(stream, {"news": news[runner] or ""}, maxlen=1, approximate=False)
-            else:
-                pipeline.xadd(stream, {"news": news[runner] or ""}, nomkstream=True)
-            pipeline.pexpire(stream, milliseconds(TOLD_FOR))
-        return list(await pipeline.execute())
+            # what is whole takes the place of all before it, the rest must have something before it
+            how: Any = {"maxlen": 1, "approximate": False} if runner in whole else {}
+            entry: Any = {"news": news[runner] or ""}
+            pipeline.xadd(stream_of(runner), entry, nomkstream=runner not in whole, **how)
+        for runner in whole:
+            pipeline.pexpire(stream_of(runner), milliseconds(TOLD_FOR))
+        return list(await pipeline.execute())[: len(runners)]
 
     async def _later(self, runner: str, live: Live) -> None:
         """Tell a turn whole once more, when Redis may be back."""
@@ -234,17 +249,22 @@ class Replica:
             (lease,) = await self.leases.of([conversation_id])
             if lease is None or lease.runner in self._held:
                 return None
-            known = self._followed.get(lease.runner)
-            return known or await self._follow(conversation_id, lease)
+            known = self._following.get(lease.runner)
+            return known or await self._follow(Follower(conversation_id, lease))
         except Gone:
             return None
 
-    async def _follow(self, conversation_id: str, lease: Lease) -> Follower:
-        follower = Follower(conversation_id, lease)
-        follower.take(await self._entries(lease.runner))
-        self._followed[lease.runner] = follower
+    async def _follow(self, follower: Follower) -> Follower:
+        """Have a turn told to this replica, and listen."""
+        self._following[follower.lease.runner] = follower
+        await self._ask_for(follower)
         await self._mail(self.id, look="again")  # what is read now does not know of it
         return follower
+
+    async def _ask_for(self, follower: Follower) -> None:
+        """Let who runs a turn tell of it for `FOLLOWED` seconds more."""
+        follower.asked_at = time.monotonic()
+        await self._mail(follower.lease.replica, follow=follower.lease.runner)
 
     async def _entries(self, runner: str) -> list[Any]:
         async def work(redis: Any) -> list[Any]:
@@ -253,7 +273,7 @@ class Replica:
         return await self._link(work)
 
     async def told(self, runner: str | None) -> list[Reply]:
-        """What a run has told of its replies, which may be more than it could store.
+        """What a run has told of its replies, which may be more or less than it has stored.
 
         Raises:
             Gone: Redis does not answer.
@@ -266,7 +286,7 @@ class Replica:
 
     async def _listen(self) -> None:
         while True:
-            followed = {each.stream: each for each in self._followed.values() if each.running}
+            followed = {each.stream: each for each in self._following.values() if each.running}
             streams = {mailbox(self.id): self._mail_at}
             streams |= {stream: each.at for stream, each in followed.items()}
             try:
@@ -313,10 +333,14 @@ class Replica:
         await self._link(work)
 
     def _read_mail(self, fields: dict[bytes, bytes]) -> None:
-        live, _ = self._held.get(fields.get(b"stop", b"").decode(), (None, None))
-        if live:
+        stopped, _ = self._held.get(fields.get(b"stop", b"").decode(), (None, None))
+        if stopped:
             interrupted = fields.get(b"state") == b"interrupted"
-            self._do(live.stop("interrupted" if interrupted else "stopped"))
+            self._do(stopped.stop("interrupted" if interrupted else "stopped"))
+        followed, _ = self._held.get(fields.get(b"follow", b"").decode(), (None, None))
+        if followed and followed.runner:
+            self._followed_until[followed.runner] = time.monotonic() + FOLLOWED
+            self.grew(followed)
 
     async def close(self) -> None:
         """Let the leases go at once, so that others go on."""

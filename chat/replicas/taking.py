@@ -25,10 +25,12 @@ from ..answering import run
 from ..auth import Reader
 from ..limiting import Admission, Limiter
 from ..routes import Chat, offered
-from ..store import UNREACHABLE, Left, NotFound, now
+from ..store import UNREACHABLE, NotFound, now
+from ..store.left import Left
 from .leases import Lease
 from .link import Gone
 from .replica import Replica
+from .wire import GROWING
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +110,24 @@ class TakingOver:
 
         Whoever ran them can write them no more.
         """
-        told = {reply.id: reply for each in left for reply in await self._replica.told(each.runner)}
         for each in left:
-            reply = told.get(each.reply)
-            known = {"text": reply.text, "thoughts": reply.thoughts} if reply else {}
-            if not await self._chat.store.close_left(each, lease.runner, **known):
+            more = await self._not_stored(each)
+            if not await self._chat.store.close_left(each, lease.runner, **more):
                 return False
         return True
+
+    async def _not_stored(self, left: Left) -> dict[str, str | None]:
+        """The columns of which more was told than is stored."""
+        told = next((r for r in await self._replica.told(left.runner) if r.id == left.reply), None)
+        if told is None:
+            return {}
+        turn = await self._chat.store.turn(left.owner, left.conversation, left.turn)
+        stored = next(reply for reply in turn.replies if reply.id == left.reply)
+        return {
+            name: getattr(told, name)
+            for name in GROWING
+            if len(getattr(told, name) or "") > len(getattr(stored, name) or "")
+        }
 
     async def _go_on(self, who: Reader, left: Left) -> None:
         log.warning("a reply in conversation %s goes on here", left.conversation)

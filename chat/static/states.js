@@ -10,6 +10,7 @@ export class Refused extends Error {
     super(typeof answer.detail === "string" ? answer.detail : "");
     this.status = response.status;
     this.wait = seconds(answer.retry_after ?? response.headers.get("Retry-After"));
+    this.whose = answer.whose;  // a limit
   }
 }
 
@@ -25,7 +26,7 @@ export function standing({ root, state, api, question, send, again, say }) {
   addEventListener("offline", offline);
   addEventListener("online", probe);
 
-  function tell(what, text, label, doing = hide) {
+  function tell(what, text, label, doing = hide, offered = []) {
     clearInterval(timer);
     if (kind !== what || words.textContent !== text) say(text);
     kind = what;
@@ -34,7 +35,7 @@ export function standing({ root, state, api, question, send, again, say }) {
     left.textContent = "";
     button.textContent = label;
     button.hidden = !label;
-    ways.replaceChildren(...(what === "signed-out" ? waysIn(state.ways) : []));
+    ways.replaceChildren(...waysIn(offered));
     bar.dataset.kind = what;
     bar.hidden = false;
   }
@@ -64,11 +65,12 @@ export function standing({ root, state, api, question, send, again, say }) {
     again();
   }
 
-  function limit(detail, wait) {
-    const text = detail || state.say.states_limit;
-    if (!(wait > 0) || wait > LONGEST) { tell("limit", text, state.say.states_try, resend); return; }
+  function limit({ message, wait, whose }) {
+    const text = message || state.say.states_limit;
+    const offered = whose === "reader" && !state.reader ? state.ways : [];  // who signs in is another reader
+    if (!(wait > 0) || wait > LONGEST) { tell("limit", text, state.say.states_try, resend, offered); return; }
     const until = Date.now() + wait * 1000;
-    tell("limit", text, "");
+    tell("limit", text, "", hide, offered);
     say(state.say.states_until.replace("{time}", clock(wait)));
     const count = () => {
       const rest = Math.ceil((until - Date.now()) / 1000);
@@ -83,8 +85,8 @@ export function standing({ root, state, api, question, send, again, say }) {
     tell("fault", `${state.say.states_fault}${detail ? ` (${detail})` : ""}`, state.say.states_try, resend);
   }
 
-  const signedOut = () => tell("signed-out", state.say.states_signed_out, "");
-  const signInFirst = () => tell("signed-out", state.say.sign_in_needed, "");
+  const signedOut = () => tell("signed-out", state.say.states_signed_out, "", hide, state.ways);
+  const signInFirst = () => tell("signed-out", state.say.sign_in_needed, "", hide, state.ways);
 
   // --- what went wrong ---------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ export function standing({ root, state, api, question, send, again, say }) {
   async function met(error) {
     if (error instanceof TypeError) offline();
     else if (error.status === 401 && !state.reader && state.ways?.length) signInFirst();
-    else if (error.status === 429) limit(error.message, error.wait);
+    else if (error.status === 429) limit(error);
     else if (error.status >= 500 && !(error.status === 502 && error.message)) fault(error.message);
     else if (state.reader && [401, 403, 404, 409].includes(error.status)) return sessionEnded();
     else return false;

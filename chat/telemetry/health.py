@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,9 +18,6 @@ from starlette.responses import JSONResponse, Response
 from guard.pipeline import Guard
 from guard.providers.connect import Kind
 from guard.types import Value
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 log = logging.getLogger(__name__)
 
@@ -125,27 +122,6 @@ def providers(guard: Guard) -> Check:
         return Part(status="down" if down else "ok", kind=kind, resting=resting)
 
     return check
-
-
-class RedisPing:
-    """Asks a Redis server whether it is there, over a connection of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._client: Redis | None = None
-
-    async def __call__(self) -> None:
-        if self._client is None:
-            from redis.asyncio import Redis
-
-            self._client = Redis.from_url(
-                self.url, socket_timeout=LIMIT, socket_connect_timeout=LIMIT, max_connections=1
-            )
-        await self._client.ping()
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
 
 
 async def live(_: Request) -> Response:

@@ -164,7 +164,7 @@ def about(attempt: AttemptSeen) -> dict[str, Any]:
 def with_texts(seen: Seen, attempt: AttemptSeen) -> dict[str, Any]:
     """What was asked and answered."""
     topic = attempt.verdict.topic if attempt.verdict else None
-    return {"question": seen.question, "reply": seen.said(attempt.number), "topic": topic}
+    return {"question": seen.question, "reply": attempt.said, "topic": topic}
 
 
 def seconds(taken: float) -> dict[str, float]:

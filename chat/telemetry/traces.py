@@ -108,7 +108,7 @@ class Traces:
             "candor.mode": seen.mode,
             "candor.attempts": len(seen.attempts),
             "candor.fallbacks": len(seen.fallbacks),
-            "candor.guard.seconds": seen.matching + sum(took for _, took in seen.looks),
+            "candor.guard.seconds": seen.matching + sum(look.seconds for look in seen.looks),
         }
         if self.texts:
             told["candor.question"] = seen.question
@@ -123,7 +123,7 @@ class Traces:
     def tell_attempt(self, seen: Seen, attempt: AttemptSeen, within: Context) -> None:
         told = attributes(attempt)
         if self.texts:
-            told["candor.reply"] = seen.said(attempt.number)
+            told["candor.reply"] = attempt.said
         span = self.tracer.start_span(
             f"chat {attempt.model.id}",
             context=within,
@@ -131,8 +131,9 @@ class Traces:
             attributes=told,
             start_time=nanoseconds(seen, attempt.began),
         )
-        if attempt.first is not None:
-            span.add_event("first token", timestamp=nanoseconds(seen, attempt.first))
+        if attempt.first_token is not None:
+            first = nanoseconds(seen, attempt.began + attempt.first_token)
+            span.add_event("first token", timestamp=first)
         if isinstance(attempt.end, Failed):
             span.set_status(self.trace.StatusCode.ERROR, attempt.end.kind)
         ended = seen.seconds if attempt.ended is None else attempt.ended

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from .health import Check, Health, RedisPing, answers, live, ready
+from .health import Check, Health, live, ready
 from .metrics import metrics
 from .requests import Requests
 from .telemetry import Telemetry
@@ -29,17 +28,11 @@ def watched(app: Starlette, telemetry: Telemetry) -> None:
 
 
 @asynccontextmanager
-async def watching(
-    app: Starlette, parts: Mapping[str, Check], redis_url: SecretStr | None
-) -> AsyncIterator[None]:
-    """Tell how a watched app is, by these parts and by its Redis where it has one; in the end, what
-    is left of its traces is sent."""
-    redis = RedisPing(redis_url.get_secret_value()) if redis_url else None
-    app.state.health = Health({**parts, **({"redis": answers(redis)} if redis else {})})
+async def watching(app: Starlette, parts: Mapping[str, Check]) -> AsyncIterator[None]:
+    """Tell how a watched app is, by these parts; in the end, what is left of its traces is sent."""
+    app.state.health = Health(parts)
     try:
         yield
     finally:
         await app.state.health.close()
-        if redis:
-            await redis.close()
         await app.state.telemetry.close()

@@ -31,8 +31,8 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, SecretStr
 
+from ..characters import characters
 from ..errors import ProviderError
-from .characters import characters
 from .faults import of_report, of_status
 from .host import Host
 from .plainly import iterate

@@ -12,9 +12,9 @@ from contextlib import aclosing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from ..characters import characters, repaired
 from ..piece import Piece
 from ..types import ModelSpec
-from .characters import characters
 from .connect import Connection, connect, host_of, is_demo
 from .host import Host
 from .relay import Relay
@@ -54,16 +54,14 @@ class StreamedChat:
         body = {"model": self.model, "messages": told, "stream": True, **parameters}
         if self.host.counts_tokens:
             body["stream_options"] = {"include_usage": True}
-        async with aclosing(self._relay(body).astream(messages)) as pieces:
+        relay = Relay(self.host, body, self.timeout, quoting=False)
+        async with aclosing(relay.astream(messages)) as pieces:
             async for piece in pieces:
                 yield shown(piece)
 
     def bind_tools(self, tools: Sequence[dict[str, Any]]) -> Runnable[Any, AIMessage]:
         """The chat model with tools that it may ask to be called."""
         return self._chat_model.bind_tools(tools)
-
-    def _relay(self, body: dict[str, Any]) -> Relay:
-        return Relay(self.host, body, self.timeout, quoting=False)
 
     @cached_property
     def _chat_model(self) -> BaseChatModel:
@@ -87,7 +85,14 @@ def streamed(
 
 def shown(piece: Piece) -> Piece:
     """What a page shows and stores of a piece; nobody hands its chunks on."""
-    return Piece(*characters(tuple(piece._replace(chunks=(), calls=False))))
+    return Piece(
+        (),
+        repaired(piece.text),
+        characters(piece.additional_kwargs),
+        characters(piece.response_metadata),
+        piece.usage_metadata,
+        words=tuple(map(repaired, piece.words)),
+    )
 
 
 def as_openai_has_it(role: str, content: str | list[Any]) -> dict[str, Any]:

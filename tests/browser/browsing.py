@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -21,6 +22,7 @@ from playwright.sync_api import (
 
 WIDE = (1440, 900)
 PHONE = (390, 844)
+SIZES = pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 PATIENCE = 30_000  # milliseconds
 FLAGS = [
     "--disable-gpu",
@@ -42,12 +44,24 @@ WIDER = """() => [...document.querySelectorAll('body *')]
     .filter((one) => !one.closest('.wide, .graph, .skip, .only-read'))
     .map((one) => one.outerHTML.slice(0, 120))"""
 
+FINGER = 40  # CSS pixels
+SMALL = """finger => [...document.querySelectorAll(
+        'button, summary, select, textarea, label:has(input), nav a, form a, [role=menuitem], '
+        + 'input:not(label input, [type=file])')]
+    .filter((one) => one.checkVisibility({visibilityProperty: true, contentVisibilityAuto: true}))
+    .map((one) => [one.getBoundingClientRect(), one.outerHTML.slice(0, 90)])
+    .filter(([box]) => Math.min(box.width, box.height) + 0.5 < finger)
+    .map(([box, html]) => `${Math.round(box.width)} x ${Math.round(box.height)} ${html}`)"""
+
 expect.set_options(timeout=PATIENCE)
 
 
 def chromium(playwright: Playwright) -> Browser:
-    """The machine's own Chromium or Chrome, else Playwright's."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """The machine's own Chromium or Chrome, else Playwright's.
+
+    The headless shell first: it draws no window around a page, which costs more than most pages do.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     return playwright.chromium.launch(executable_path=found, args=FLAGS)
 
@@ -136,6 +150,13 @@ def reload(page: Page) -> Page:
     return stands(page)
 
 
+def unfold(page: Page) -> None:
+    """Show what stands beside the thread, which on a phone is in a drawer."""
+    if page.evaluate("innerWidth") == PHONE[0]:
+        page.locator("header .menu").click()
+    expect(page.locator("#candor-sidebar nav")).to_be_visible()
+
+
 def ask(page: Page, question: str) -> None:
     """Type a question and send it; returns as soon as its turn stands in the thread."""
     turns = page.locator(".turn").count()
@@ -181,6 +202,11 @@ def fits(page: Page) -> None:
     column = page.locator(".scroll")
     assert column.evaluate("element => element.scrollWidth <= element.clientWidth")
     assert page.locator("#candor").evaluate("element => element.scrollWidth <= innerWidth")
+
+
+def tappable(page: Page) -> None:
+    """What one taps is as large as a finger; links within text are as their line is."""
+    assert page.evaluate(SMALL, FINGER) == []
 
 
 def beside(window: Window, path: str = "/models") -> Page:

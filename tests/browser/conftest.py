@@ -16,7 +16,10 @@ import replies
 import said
 from audits import LLAMA, ODD, QWEN, made, withholds
 from browsing import Visit, Window, chromium, go, window
+from identity import Provider
+from operated import bounded_by, closed_to
 from playwright.sync_api import Browser, Page, sync_playwright
+from served import Site, serving
 from serving import ROOT, Server
 
 from guard.audit.plan import Scope
@@ -105,6 +108,26 @@ def browser() -> Browser:
     if not opened().is_connected():
         close_browser()
     return opened()
+
+
+@pytest.fixture(scope="module")
+def closed(
+    shared_provider: Provider, model_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """An app that nobody uses without signing in."""
+    folder, base_url = tmp_path_factory.mktemp("closed"), model_host.base_url
+    with serving(closed_to(shared_provider, folder, base_url=base_url)) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def bounded(
+    shared_provider: Provider, model_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """An app with narrow limits for who has not signed in."""
+    folder, base_url = tmp_path_factory.mktemp("bounded"), model_host.base_url
+    with serving(bounded_by(shared_provider, folder, base_url=base_url)) as site:
+        yield site
 
 
 @pytest.fixture

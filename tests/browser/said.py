@@ -67,12 +67,37 @@ An English paragraph (with brackets), and a full stop.
 $$x^2 + 1 = 0$$
 """
 
+COUNTRIES = """\
+Country|Capital|Population|Area in km²|Currency|Calling code|Drives on|Founded|Source
+:--|:--|--:|--:|:--|--:|:--|--:|:--
+Switzerland|Bern|9 048 900|41 285|Swiss franc|+41|the right|1291|[Statistics](https://example.org)
+Canada|Ottawa|41 012 563|9 984 670|Canadian dollar|+1|the right|1867|[Statistics](https://example.org)
+Japan|Tokyo|123 802 000|377 975|Japanese yen|+81|the left|1947|[Statistics](https://example.org)
+"""
+SUM = " + ".join(f"a_{{{n}}} x_{{{n}}}" for n in range(1, 17))
+WIDE_TABLE = f"""\
+[Where it begins](https://example.org/a) is a link, and so is where it ends.
+
+{COUNTRIES}
+The same in a program:
+
+```python
+dense = sorted((one for one in countries if one.founded < 1950), key=lambda one: one.density)[:10]
+print(f"{{dense[0].name}} has {{dense[0].population / dense[0].area:.1f}} people a km²")
+```
+
+A formula in a line, ${SUM} = b$, is long.
+
+[Where it ends](https://example.org/z)
+"""
+
 WORDS = " ".join(f"word{n}" for n in range(600)) + "."
 
 SAID = {
     "show markdown": MARKDOWN,
     "show hostile": HOSTILE,
     "show long words": LONG,
+    "show wide": WIDE_TABLE,
     "show arabic": RIGHT_TO_LEFT,
     "show many words": WORDS,
 }

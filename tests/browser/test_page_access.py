@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from browsing import PHONE, Visit, answered, ask, ended, fits, go
+from browsing import (
+    PHONE,
+    TIANANMEN,
+    Visit,
+    answered,
+    ask,
+    beside,
+    ended,
+    fits,
+    go,
+    set_mode,
+    tappable,
+    unfold,
+)
 from playwright.sync_api import Page, expect
 from serving import Server
 
@@ -97,3 +110,38 @@ def test_every_screen_fits_a_phone(visit: Visit, demo: Server) -> None:
     fits(page)
     header = page.locator("header")
     assert header.evaluate("element => element.scrollHeight <= element.clientHeight + 1")
+
+
+def test_what_is_tapped_is_as_large_as_a_finger(visit: Visit, hosted: Server, odd: Server) -> None:
+    window = visit(hosted, size=PHONE)
+    page = window.open()
+    tappable(page)
+    answered(page, "Why? fault:think")
+    set_mode(page, "compare")
+    answered(page, TIANANMEN)
+    answered(page, "A question, fault:500")
+    tappable(page)
+    unfold(page)
+    tappable(page)
+    page.get_by_role("button", name="Settings").click()
+    for tab in ("General", "Models", "Your data"):
+        page.get_by_role("tab", name=tab).click()
+        tappable(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    for opened in ('[data-act="modes"]', '[data-act="picker"]', ".travels"):
+        page.locator(opened).click()
+        tappable(page)
+        if opened != ".travels":
+            page.keyboard.press("Escape")
+    page.get_by_role("menuitem", name="Share a link").click()
+    page.get_by_role("button", name="Make a link").click()
+    expect(page.locator(".shares li")).to_have_count(1)
+    tappable(page)
+    page.goto(page.locator('[data-region="link"]').input_value())
+    tappable(page)
+    other = visit(odd, size=PHONE)
+    for path in ("/models", "/audit"):
+        seen = beside(other, path)
+        seen.locator(".filter summary").click()
+        tappable(seen)

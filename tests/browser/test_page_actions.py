@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import pytest
 import replies
-from browsing import PHONE, PLAIN, WIDE, Visit, answered, ask, ended, fits, reload
+from browsing import PHONE, PLAIN, SIZES, Visit, answered, ask, ended, fits, reload
 from playwright.sync_api import Page, expect
 from serving import Server
 
@@ -19,7 +18,7 @@ def begins_anew(page: Page) -> None:
     expect(page.locator(".turn")).to_have_count(0)
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE])
+@SIZES
 def test_another_model_answers_an_earlier_question(
     visit: Visit, hosted: Server, size: tuple[int, int]
 ) -> None:

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 import replies
-from browsing import ALL_OPENED, PHONE, TIANANMEN, WIDER, Visit, Window, answered, stands
+from browsing import (
+    ALL_OPENED,
+    PHONE,
+    PLAIN,
+    SIZES,
+    TIANANMEN,
+    WIDE,
+    WIDER,
+    Visit,
+    Window,
+    answered,
+    ask,
+    ended,
+    fits,
+    reload,
+    stands,
+    tappable,
+)
+from operated import as_admin, without_replies
 from playwright.sync_api import Page, expect
-from served import LLAMA, QWEN, Site, serving, signed_in
+from served import LLAMA, QWEN, Site, serving
 from soundness import CONTRAST, sound
 
 from chat.settings import Settings
@@ -34,13 +51,6 @@ def admin_site(
     )
     with serving(settings, signs_in=True) as site:
         yield site
-
-
-def as_admin(window: Window) -> Window:
-    host = urlsplit(window.origin).hostname or ""
-    cookie = {"name": "candor_session", "value": signed_in("ada"), "domain": host, "path": "/"}
-    window.context.add_cookies([cookie])  # type: ignore[list-item]
-    return window
 
 
 def at(window: Window, path: str) -> Page:
@@ -72,9 +82,7 @@ def narrow(page: Page) -> None:
     assert page.evaluate(WIDER) == []
 
 
-@pytest.mark.parametrize(
-    ("size", "language"), [((1440, 900), "en-US"), (PHONE, "en-US"), (PHONE, "ar")]
-)
+@pytest.mark.parametrize(("size", "language"), [(WIDE, "en-US"), (PHONE, "en-US"), (PHONE, "ar")])
 def test_each_section_is_sound(
     visit: Visit, filled: Window, admin_site: Site, size: tuple[int, int], language: str
 ) -> None:
@@ -84,18 +92,24 @@ def test_each_section_is_sound(
         page.evaluate(ALL_OPENED)
         sound(page, f"/admin{path}")
         narrow(page)
+        if size == PHONE:
+            tappable(page)
         page.evaluate(DARK)
         sound(page, f"/admin{path} in the dark", options=CONTRAST)
         page.close()
 
 
-def test_a_dispute_is_decided(visit: Visit, filled: Window, admin_site: Site) -> None:
-    page = at(as_admin(visit(admin_site)), "/disputed")
+@SIZES
+def test_a_dispute_is_decided(
+    visit: Visit, filled: Window, admin_site: Site, size: tuple[int, int]
+) -> None:
+    page = at(as_admin(visit(admin_site, size=size)), "/disputed")
     page.locator(".disputes a").first.click()
     expect(page.locator(".said mark").first).to_be_visible()
     expect(page.locator(".question")).to_contain_text(HOSTILE)
     expect(page.locator("main img")).to_have_count(0)
     sound(page, "a dispute")
+    narrow(page)
     page.get_by_label("The guard is right").check()
     page.get_by_label("Note").fill("It names nobody who died.")
     page.get_by_role("button", name="Save").click()
@@ -106,18 +120,53 @@ def test_a_dispute_is_decided(visit: Visit, filled: Window, admin_site: Site) ->
     expect(page.get_by_label("Note")).to_have_value("It names nobody who died.")
 
 
-def test_a_model_is_switched_off_and_on(visit: Visit, admin_site: Site) -> None:
-    page = at(as_admin(visit(admin_site)), "/models")
+@SIZES
+def test_a_model_is_switched_off_and_on(
+    visit: Visit, admin_site: Site, size: tuple[int, int]
+) -> None:
+    reader = visit(admin_site, size=size).open(f"/?model={LLAMA}")
+    answered(reader, PLAIN)
+    page = at(as_admin(visit(admin_site, size=size)), "/models")
     row = page.locator(".switches li").filter(has_text=LLAMA)
     row.get_by_role("textbox").fill("Its host is down.")
     row.get_by_role("button", name="Switch off").click()
     expect(row.locator("q")).to_have_text("Its host is down.")
-    reader = visit(admin_site).open()
+    narrow(page)
+    reload(reader)
+    expect(reader.locator(".notice")).to_have_text(
+        "Llama-3.3-70B-Instruct is switched off for now. Qwen2.5-72B-Instruct answers."
+    )
+    expect(reader.locator('[data-region="picked"]')).to_contain_text("Qwen2.5-72B-Instruct")
+    fits(reader)
+    asked, told = (reader.locator(one).bounding_box() for one in (".user", ".notice"))
+    assert asked is not None
+    assert told is not None
+    assert told["y"] + told["height"] <= asked["y"]
     reader.locator('[data-act="picker"]').click()
     expect(reader.locator(f'[data-model="{QWEN}"]')).to_be_visible()
     expect(reader.locator(f'[data-model="{LLAMA}"]')).to_have_count(0)
+    reader.keyboard.press("Escape")
+    expect(answered(reader, "And now?").locator(".chip")).to_contain_text("Qwen2.5-72B-Instruct")
     row.get_by_role("button", name="Switch on").click()
     expect(row.get_by_role("button", name="Switch off")).to_be_visible()
+
+
+@SIZES
+def test_a_reply_that_is_not_stored_yet_says_so_until_it_is(
+    visit: Visit, admin_site: Site, size: tuple[int, int]
+) -> None:
+    page = visit(admin_site, size=size).open()
+    ask(page, "show many words fault:slow")
+    expect(page.locator(".reply .text")).to_contain_text("word20 ")
+    note = page.locator(".note", has_text="not stored yet")
+    with without_replies(admin_site):
+        page.get_by_role("button", name="Stop").click()
+        expect(note).to_be_visible()
+        fits(page)
+    ended(page)
+    expect(note).to_have_count(0)
+    reload(page)
+    expect(page.locator(".reply .text")).to_contain_text("word20 ")
 
 
 def test_what_is_refused_is_told(visit: Visit, admin_site: Site) -> None:
@@ -132,7 +181,7 @@ def test_what_is_refused_is_told(visit: Visit, admin_site: Site) -> None:
     expect(page.locator(".told")).to_have_text("Saved")
 
 
-@pytest.mark.parametrize("size", [(1440, 900), PHONE])
+@SIZES
 def test_a_banner_stands_above_the_thread_until_it_is_closed(
     visit: Visit, admin_site: Site, size: tuple[int, int]
 ) -> None:

@@ -87,7 +87,7 @@ FOUND = """([foreign, tags]) => {
 NOTHING = ("elements", "covering", "acting", "schemes", "near", "opener")
 CLEAN = {"harmed": None} | {kind: [] for kind in NOTHING}
 HEADERS = {"x-candor": "1"}
-Place = Callable[[Page, str], None]
+Place = Callable[[Page, str], Iterator[None]]
 
 said.SAID |= {f"show attack {name}": text for name, text in ATTACKS.items()}
 
@@ -133,7 +133,7 @@ def origin(page: Page) -> str:
 def record(page: Page) -> dict[str, Any]:
     """The conversation that the module began with, as a file."""
     listed = page.request.get(f"{origin(page)}/candor/export").text().split("\n")
-    return next(one for line in listed if "title" in (one := json.loads(line)))
+    return next(one for line in listed if (one := json.loads(line)).get("title") == PLAIN)
 
 
 def ids(page: Page) -> list[str]:
@@ -177,51 +177,55 @@ def attacked(page: Page, attack: str) -> dict[str, Any]:
     return told
 
 
+def in_words(page: Page, attack: str) -> Iterator[None]:
+    """In a question, then in a reply."""
+    go(page, origin(page))
+    answered(page, attack.replace("\x00", "").replace("\x1b", ""))
+    yield
+    in_a_reply(page, attack)
+    yield
+
+
 def in_a_reply(page: Page, attack: str) -> None:
     name = next(name for name, text in ATTACKS.items() if text == attack)
-    go(page, origin(page))
     answered(page, f"show attack {name}")
 
 
-def in_a_question(page: Page, attack: str) -> None:
-    go(page, origin(page))
-    answered(page, attack.replace("\x00", "").replace("\x1b", ""))
-
-
-def in_a_title(page: Page, attack: str) -> None:
+def in_a_title(page: Page, attack: str) -> Iterator[None]:
     id_ = taken_in(page, record(page))
     address = f"{origin(page)}/candor/conversations/{id_}"
     page.request.patch(address, data={"title": attack[:200]}, headers=HEADERS)
     go(page, f"{origin(page)}/?c={id_}")
+    yield
 
 
-def in_a_file(page: Page, attack: str) -> None:
-    """In an imported file: its title, question, names, reasoning, calls, model and claims."""
+def in_a_file(page: Page, attack: str) -> Iterator[None]:
+    """In an imported file: its title, question, names, reasoning, calls, model and claims.
+
+    On the screen, then on paper.
+    """
     go(page, f"{origin(page)}/?c={taken_in(page, attacked(page, attack))}")
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    yield
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    yield
 
 
-def on_a_shared_page(page: Page, attack: str) -> None:
+def on_a_shared_page(page: Page, attack: str) -> Iterator[None]:
     id_ = taken_in(page, attacked(page, attack))
     address = f"{origin(page)}/candor/conversations/{id_}/shares"
     made = page.request.post(address, data={"thoughts": True}, headers=HEADERS).json()
     page.goto(origin(page) + made["path"])
     expect(page.locator(".turn")).to_be_visible()
-
-
-def on_paper(page: Page, attack: str) -> None:
-    in_a_file(page, attack)
-    page.emulate_media(media="print")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    yield
 
 
 PLACES: dict[str, Place] = {
-    "reply": in_a_reply,
-    "question": in_a_question,
+    "words": in_words,
     "title": in_a_title,
     "file": in_a_file,
     "shared": on_a_shared_page,
-    "paper": on_paper,
 }
 
 
@@ -231,14 +235,14 @@ PLACES: dict[str, Place] = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_foreign_words_stay_words(page: Page, attack: str, place: str) -> None:
-    PLACES[place](page, ATTACKS[attack])
     try:
-        assert page.evaluate(FOUND, [FOREIGN, TAGS]) == CLEAN
-        ours = page.locator(".guard:not(.foreign)")
-        expect(ours).to_have_count(0)
-        title = page.title()
-        assert not set(title) & set("\u202e\u2066\u2067\n\x1b"), title
-        assert page.url.startswith(origin(page))
+        for _ in PLACES[place](page, ATTACKS[attack]):
+            assert page.evaluate(FOUND, [FOREIGN, TAGS]) == CLEAN
+            ours = page.locator(".guard:not(.foreign)")
+            expect(ours).to_have_count(0)
+            title = page.title()
+            assert not set(title) & set("\u202e\u2066\u2067\n\x1b"), title
+            assert page.url.startswith(origin(page))
     finally:
         page.emulate_media(media="screen")
 
@@ -254,7 +258,7 @@ def test_a_direction_does_not_reach_what_stands_beside(
 
     Off titles and the names of files it is taken. A question is isolated by `dir` and by the style.
     """
-    in_a_file(page, ATTACKS["direction"])
+    next(in_a_file(page, ATTACKS["direction"]))
     one = page.locator(selector).first
     expect(one).to_be_visible()
     isolated = one.evaluate("(one) => getComputedStyle(one).unicodeBidi")
@@ -264,6 +268,7 @@ def test_a_direction_does_not_reach_what_stands_beside(
 
 def test_marks_piled_on_a_letter_do_not_reach_the_guards_words(page: Page) -> None:
     """Letters with hundreds of marks would paint over the lines below."""
+    go(page, origin(page))
     in_a_reply(page, ATTACKS["overlay"])
     clipped = page.locator(".text").last.evaluate("(one) => getComputedStyle(one).overflow")
     assert "clip" in clipped

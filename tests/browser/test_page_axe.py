@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from browsing import ALL_OPENED, PHONE, TIANANMEN, Visit, beside
+from browsing import ALL_OPENED, PHONE, SIZES, TIANANMEN, Visit, beside
 from playwright.sync_api import Page, expect
 from serving import Server
 from soundness import CONTRAST, sound
@@ -81,8 +81,11 @@ def test_axe_finds_nothing_in_arabic_on_a_dark_phone(visit: Visit, hosted: Serve
     sound(page, "settings", within="dialog[open]")
 
 
-def test_axe_finds_nothing_on_the_pages_beside(visit: Visit, odd: Server) -> None:
-    window = visit(odd)
+@SIZES
+def test_axe_finds_nothing_on_the_pages_beside(
+    visit: Visit, odd: Server, size: tuple[int, int]
+) -> None:
+    window = visit(odd, size=size)
     page = beside(window, "/models?origin=CN#Qwen/Qwen2.5-72B-Instruct")
     page.evaluate(ALL_OPENED)
     for state in ("models, some of them", "all models"):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from browsing import PHONE, TIANANMEN, WIDE, Visit, answered, fits, reload, set_mode
+from browsing import PHONE, SIZES, TIANANMEN, WIDE, Visit, answered, fits, reload, set_mode
 from playwright.sync_api import Locator, expect
 from serving import Server
 
@@ -14,7 +13,7 @@ def top(part: Locator) -> float:
     return box["y"]
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@SIZES
 def test_two_replies_are_held_against_each_other_and_voted_on(
     visit: Visit, hosted: Server, size: tuple[int, int]
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from browsing import PHONE, TIANANMEN, WIDE, Visit, ended, fits, go, reload
+from browsing import PHONE, SIZES, TIANANMEN, Visit, ended, fits, go, reload, unfold
 from playwright.sync_api import Page, expect
 from serving import Server
+
+from chat import texts
 
 OUTSIDE = """() => [...document.querySelectorAll("body *")]
     .filter((one) => one.checkVisibility() && !one.closest(".wide, .graph, .only-read, .skip"))
@@ -34,7 +36,7 @@ def right_of(page: Page, selector: str) -> float:
     return box["x"] + box["width"]
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@SIZES
 def test_arabic_from_right_to_left(visit: Visit, hosted: Server, size: tuple[int, int]) -> None:
     page = visit(hosted, size=size, dark=size == PHONE, language="ar").open()
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
@@ -94,3 +96,19 @@ def test_the_chosen_language_is_kept(visit: Visit, hosted: Server) -> None:
     page.locator("#candor-language").select_option("")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.locator("html")).to_have_attribute("dir", "ltr")
+
+
+@pytest.mark.parametrize("language", texts.languages())
+@SIZES
+def test_each_language_fits(
+    visit: Visit, hosted: Server, size: tuple[int, int], language: str
+) -> None:
+    page = visit(hosted, size=size, language=language).open()
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    expect(page.locator(".hello h1")).to_have_text(texts.texts(language).hello)
+    fits(page)
+    unfold(page)
+    page.locator('[data-act="settings"]').click()
+    page.locator("#candor-tab-data").click()
+    fits(page)
+    assert page.evaluate(OUTSIDE) == []

@@ -5,29 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-import identity
 import pytest
 import replies
-from browsing import PHONE, PLAIN, WIDE, Visit, Window, ask, ended, fits, reload, stands
+from browsing import PLAIN, SIZES, Visit, Window, ask, ended, fits, reload, stands, unfold
 from identity import CLIENT, SECRET, Provider
 from playwright.sync_api import Page, expect
 from serving import Server
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with identity.running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def house(
-    provider: Provider, model_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+    shared_provider: Provider, model_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """The app of a house whose people sign in, and ask little a day."""
     told = {
         "CANDOR_BASE_URL": model_host.base_url,
-        "CANDOR_OIDC_ISSUER": provider.issuer,
+        "CANDOR_OIDC_ISSUER": shared_provider.issuer,
         "CANDOR_OIDC_CLIENT_ID": CLIENT,
         "CANDOR_OIDC_CLIENT_SECRET": SECRET,
         "CANDOR_OIDC_NAME": "Our house",
@@ -51,7 +44,6 @@ def open_page(visit: Visit, house: Server, provider: Provider) -> Iterator[Calla
     yield opening
     for window in windows:  # the browser goes to the provider, and nowhere else
         window.wrong[:] = [one for one in window.wrong if provider.issuer not in one]
-    provider.behave()
 
 
 def sign_in(page: Page) -> None:
@@ -60,20 +52,26 @@ def sign_in(page: Page) -> None:
     stands(page)
 
 
-def test_who_is_to_sign_in_is_told_and_keeps_what_was_typed(open_page: Callable[..., Page]) -> None:
-    page = open_page()
+@SIZES
+def test_who_is_to_sign_in_is_told_and_keeps_what_was_typed(
+    open_page: Callable[..., Page], provider: Provider, size: tuple[int, int]
+) -> None:
+    provider.subject = f"typist of {size}"
+    page = open_page(size=size)
     expect(page.locator(".standing")).to_contain_text("Sign in to ask. What you typed is kept.")
+    fits(page)
     page.get_by_label("Your question").fill(PLAIN)
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.get_by_label("Your question")).to_have_value(PLAIN)
     expect(page.locator(".turn")).to_have_count(0)
     sign_in(page)
-    expect(page.locator('[data-region="reader"]')).to_contain_text("ada of the tests")
+    expect(page.locator('[data-region="reader"]')).to_contain_text("of the tests")
     expect(page.locator(".standing")).to_be_hidden()
     expect(page.get_by_label("Your question")).to_have_value(PLAIN)
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".turn")).to_have_count(1)
     ended(page)
+    unfold(page)
     page.get_by_role("button", name="Sign out").click()
     expect(page.locator(".standing")).to_contain_text("Sign in to ask")
     expect(page.locator(".turn")).to_have_count(0)
@@ -91,7 +89,7 @@ def test_a_sign_in_that_fails_says_so_once(
     expect(notice).to_be_empty()
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@SIZES
 def test_a_limit_of_the_apps_own_keeps_the_question(
     open_page: Callable[..., Page], provider: Provider, size: tuple[int, int]
 ) -> None:

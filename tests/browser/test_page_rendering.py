@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from browsing import PHONE, PLAIN, Visit, answered, fits, set_mode
+from browsing import PHONE, PLAIN, SIZES, Visit, answered, fits, set_mode
 from playwright.sync_api import Page, expect
 from serving import Server
+
+CUT = """text => [...text.querySelectorAll('a, pre, table')].filter((one) => {
+    const around = one.parentElement.closest('pre, table, .text').getBoundingClientRect();
+    const box = one.getBoundingClientRect();
+    return box.top - 4 < around.top || box.bottom + 4 > around.bottom;
+}).map((one) => one.outerHTML.slice(0, 80))"""
 
 
 def test_markdown_tables_code_and_maths(page: Page) -> None:
@@ -94,3 +100,20 @@ def test_nothing_is_wider_than_a_phone(visit: Visit, hosted: Server) -> None:
     width = page.locator(".reply").first.evaluate("element => element.clientWidth")
     for wide in page.locator(".text :is(pre, table, math)").all():
         assert wide.bounding_box()["width"] <= width + 1  # type: ignore[index]
+
+
+@SIZES
+def test_what_is_wide_scrolls_in_its_own_box_and_rings_of_focus_are_whole(
+    visit: Visit, hosted: Server, size: tuple[int, int]
+) -> None:
+    page = visit(hosted, size=size).open()
+    text = answered(page, "show wide").locator(".text")
+    fits(page)
+    assert text.evaluate(CUT) == []
+    for wide in text.locator("pre, table").all():
+        wide.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("() => document.activeElement.scrollLeft > 0")
+        fits(page)
+    formula = text.locator("p:has(math)")
+    assert formula.evaluate("one => one.scrollWidth > one.clientWidth")

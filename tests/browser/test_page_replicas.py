@@ -8,38 +8,41 @@ from collections.abc import Iterator
 import pytest
 import replies
 from browsing import Visit, ask, ended
+from databases import apart, emptied
+from links import Link, proxy
 from playwright.sync_api import expect
-from servers import Proxy, own_postgres, own_redis, proxy
 from serving import Server
 
 
 @pytest.fixture(scope="module")
 def replicas(
-    model_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+    model_host: replies.Host,
+    postgresql: str,
+    shared_redis: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Server, Server]]:
-    with own_postgres() as postgres, own_redis() as redis:
-        shared = {
-            "CANDOR_BASE_URL": model_host.base_url,
-            "CANDOR_DATABASE_URL": postgres.url,
-            "CANDOR_REDIS_URL": redis.url,
-        }
-        folders = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
-        both = tuple(Server(folder, **shared).start() for folder in folders)
-        for one in both:
-            one.ready()
-        yield both[0], both[1]
-        for one in both:
+    shared = {
+        "CANDOR_BASE_URL": model_host.base_url,
+        "CANDOR_DATABASE_URL": apart(emptied(postgresql)),
+        "CANDOR_REDIS_URL": shared_redis,
+    }
+    folder = tmp_path_factory.mktemp("replicas")
+    first, second = (Server(folder / name, **shared).start() for name in ("first", "second"))
+    try:
+        yield first.ready(), second.ready()
+    finally:
+        for one in (first, second):
             one.end(signal.SIGKILL)
 
 
 @pytest.fixture
-def before(replicas: tuple[Server, Server]) -> Iterator[Proxy]:
+def before(replicas: tuple[Server, Server]) -> Iterator[Link]:
     with proxy(*(one.port for one in replicas)) as before:
         yield before
 
 
 def test_a_reply_goes_on_before_the_readers_eyes_when_its_replica_is_killed(
-    visit: Visit, replicas: tuple[Server, Server], before: Proxy
+    visit: Visit, replicas: tuple[Server, Server], before: Link
 ) -> None:
     window = visit(before)  # type: ignore[arg-type]
     window.may_fail = ("ERR_",)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from browsing import (
     PHONE,
     PLAIN,
+    SIZES,
     TIANANMEN,
-    WIDE,
     Visit,
     answered,
     fits,
@@ -50,7 +49,7 @@ def within(page: Page, dialog: Locator) -> None:
     assert panel.evaluate("element => element.scrollWidth <= element.clientWidth")
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@SIZES
 def test_a_system_prompt_is_set_marked_and_told_beside_the_guards_words(
     visit: Visit, hosted: Server, size: tuple[int, int]
 ) -> None:
@@ -141,7 +140,7 @@ def test_tabs_go_by_keys_and_an_error_stands_in_the_dialog(visit: Visit, hosted:
     expect(page.locator(".toast")).to_be_hidden()
 
 
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@SIZES
 def test_what_is_stored_is_shown_and_all_of_it_is_deleted(
     visit: Visit, hosted: Server, size: tuple[int, int]
 ) -> None:

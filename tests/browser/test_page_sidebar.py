@@ -7,7 +7,7 @@ import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
-from browsing import PHONE, PLAIN, Visit, Window, answered, go, reload
+from browsing import PHONE, PLAIN, Visit, Window, answered, fits, go, reload, unfold
 from playwright.sync_api import Locator, Page, expect
 from serving import Server
 
@@ -29,7 +29,7 @@ def keep_many(server: Server, window: Window) -> None:
     cookies = {one["name"]: one["value"] for one in window.context.cookies()}
     owner = f"cookie:{cookies['candor_reader']}"
     moments = ((n, str((LONG_AGO + timedelta(hours=n)).replace(tzinfo=None))) for n in range(MANY))
-    with sqlite3.connect(server.log.parent / "candor.sqlite3") as connection:
+    with sqlite3.connect(server.folder / "candor.sqlite3") as connection:
         connection.executemany(
             "INSERT INTO conversation (id, owner, title, model, mode, withheld, created_at,"
             " updated_at) VALUES (?, ?, ?, 'a/b', 'warn', 0, ?, ?)",
@@ -156,4 +156,23 @@ def test_search_and_undo_on_a_phone(visit: Visit, hosted: Server) -> None:
     page.get_by_role("searchbox").fill("soup")
     results(page).get_by_role("link").tap()
     expect(page.locator(".user")).to_have_text(PLAIN)
+    expect(page.locator("nav")).to_be_hidden()
+
+
+def test_a_thousand_conversations_scroll_on_a_phone(visit: Visit, hosted: Server) -> None:
+    window = visit(hosted, size=PHONE)
+    page = window.open()
+    keep_many(hosted, window)
+    reload(page)
+    unfold(page)
+    entries = page.locator('[data-region="sidebar"] .conv')
+    expect(entries.first).to_contain_text(f"old {MANY - 1}")
+    assert entries.count() <= MOST
+    for more in (1, 2):
+        held = entries.count()
+        entries.last.scroll_into_view_if_needed()
+        expect(entries.nth(held)).to_contain_text(f"old {MANY - 1 - held}")
+        assert entries.count() <= MOST * (more + 1)
+    fits(page)
+    entries.last.get_by_role("link").tap()
     expect(page.locator("nav")).to_be_hidden()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from browsing import PLAIN, Visit, answered, ask, ended, reload
+from browsing import PLAIN, SIZES, Visit, answered, ask, ended, fits, reload
 from playwright.sync_api import Locator, Page, Route, expect
 from serving import Server
 
@@ -31,16 +31,20 @@ def standing(page: Page) -> Locator:
 
 def put(page: Page, question: str) -> None:
     page.get_by_label("Your question").fill(question)
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Send", exact=True).first.click()
 
 
-def test_a_lost_connection_stays_told_until_it_is_back(visit: Visit, hosted: Server) -> None:
-    window = visit(hosted)
+@SIZES
+def test_a_lost_connection_stays_told_until_it_is_back(
+    visit: Visit, hosted: Server, size: tuple[int, int]
+) -> None:
+    window = visit(hosted, size=size)
     window.may_fail = ("ERR_INTERNET_DISCONNECTED", "Failed to load resource")
     page = window.open()
     answered(page, PLAIN)
     window.context.set_offline(True)
     expect(standing(page)).to_contain_text("The connection to the app is lost.")
+    fits(page)
     put(page, "Still there?")
     standing(page).get_by_role("button", name="Try again").click()
     expect(page.get_by_label("Your question")).to_have_value("Still there?")
@@ -110,14 +114,18 @@ def test_odd_limits_are_told_as_far_as_they_can_be(visit: Visit, hosted: Server)
         page.unroute("**/candor/ask")
 
 
-def test_a_fault_of_the_app_says_what_to_do(visit: Visit, hosted: Server) -> None:
-    window = visit(hosted)
+@SIZES
+def test_a_fault_of_the_app_says_what_to_do(
+    visit: Visit, hosted: Server, size: tuple[int, int]
+) -> None:
+    window = visit(hosted, size=size)
     window.may_fail = ("503", "422")
     page = window.open()
     refusing(page, "**/candor/ask", 503, detail="the database cannot be written or read now")
     put(page, PLAIN)
     expect(standing(page)).to_contain_text("What you typed is kept. Try again in a moment")
     expect(standing(page)).to_contain_text("(the database cannot be written or read now)")
+    fits(page)
     page.unroute("**/candor/ask")
     standing(page).get_by_role("button", name="Try again").click()
     expect(page.locator(".user")).to_have_text(PLAIN)
@@ -128,8 +136,11 @@ def test_a_fault_of_the_app_says_what_to_do(visit: Visit, hosted: Server) -> Non
     expect(standing(page)).to_be_hidden()
 
 
-def test_a_session_that_ended_is_told_with_the_way_back(visit: Visit, hosted: Server) -> None:
-    window = visit(hosted)
+@SIZES
+def test_a_session_that_ended_is_told_with_the_way_back(
+    visit: Visit, hosted: Server, size: tuple[int, int]
+) -> None:
+    window = visit(hosted, size=size)
     window.may_fail = ("404",)
     page = window.open()
     names = ["Ada", None]
@@ -145,6 +156,7 @@ def test_a_session_that_ended_is_told_with_the_way_back(visit: Visit, hosted: Se
     refusing(page, "**/candor/ask", 404, detail="That conversation is not there any more.")
     put(page, PLAIN)
     expect(standing(page)).to_contain_text("You are signed out. Sign in again")
+    fits(page)
     way = standing(page).get_by_role("link", name="Sign in")
     expect(way).to_have_attribute("href", "/login/huggingface")
     expect(page.get_by_label("Your question")).to_have_value(PLAIN)
@@ -163,3 +175,25 @@ def test_what_is_typed_outlives_a_reload_until_it_is_sent(visit: Visit, hosted: 
     ended(page)
     reload(page)
     expect(box).to_have_value("")
+
+
+@SIZES
+def test_the_page_stands_before_its_state_is_there(
+    visit: Visit, hosted: Server, size: tuple[int, int]
+) -> None:
+    page = visit(hosted, size=size).open()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/candor/state?*", hold)
+    page.reload(wait_until="commit")
+    expect(page.get_by_label("Your question")).to_be_visible()
+    expect(page.locator('[data-region="thread"]')).to_have_attribute("aria-busy", "true")
+    fits(page)
+    box = page.locator(".box").bounding_box()
+    page.wait_for_function("() => document.querySelector('#candor .box')")
+    held.pop().continue_()
+    expect(page.locator(".hello")).to_be_visible()
+    assert page.locator(".box").bounding_box() == box

@@ -7,9 +7,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-from browsing import PHONE, TIANANMEN, Visit, Window, answered, clipboard, fits, set_mode, stands
+from browsing import (
+    PHONE,
+    PLAIN,
+    SIZES,
+    TIANANMEN,
+    Visit,
+    Window,
+    answered,
+    clipboard,
+    fits,
+    go,
+    set_mode,
+    stands,
+    unfold,
+)
 from playwright.sync_api import Page, expect
-from serving import Server
+from serving import ROOT, Server
 
 HOSTILE = (
     '<script>window.harmed = 1</script><img src="https://elsewhere.example/x" onerror="harmed=2">'
@@ -143,3 +157,57 @@ def test_an_import_is_reported_and_its_hostile_words_are_inert(
         expect(place.locator("#candor .guard.amber, #candor img")).to_have_count(0)
         expect(place.locator('a[href^="javascript"]')).to_have_count(0)
         assert place.evaluate("window.harmed") is None
+
+
+@SIZES
+def test_a_conversation_goes_along_in_each_form_and_comes_back(
+    visit: Visit, hosted: Server, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    page = visit(hosted, size=size).open()
+    page.evaluate("window.print = () => { window.printed = true; }")
+    answered(page, PLAIN)
+    for form in ("Markdown", "JSON"):
+        with page.expect_download() as coming:
+            share_menu(page, form)
+        coming.value.save_as(tmp_path / form)
+        assert PLAIN in (tmp_path / form).read_text()
+    share_menu(page, "Print")
+    assert page.evaluate("window.printed")
+    own = (tmp_path / "JSON").rename(tmp_path / "own.json")
+    others = [
+        ROOT / "tests" / "data" / "imports" / name for name in ("chatgpt.json", "open_webui.json")
+    ]
+    for file, title in zip((own, *others), (PLAIN, "Lighthouses", "Tea"), strict=True):
+        go(page, hosted.url)
+        unfold(page)
+        page.get_by_role("button", name="Settings").click()
+        settings = page.get_by_role("dialog", name="Settings")
+        settings.get_by_role("tab", name="Your data").click()
+        page.locator('input[name="import"]').set_input_files(file)
+        expect(settings.locator(".report")).to_contain_text("Conversations imported: ")
+        fits(page)
+        settings.get_by_role("button", name="Close").click()
+        page.locator('[data-region="sidebar"] .conv a', has_text=title).first.click()
+        expect(page.locator(".reply").first).to_be_visible()
+        fits(page)
+
+
+def test_a_link_is_made_and_revoked_on_a_phone(visit: Visit, hosted: Server) -> None:
+    window = visit(hosted, size=PHONE)
+    page = window.open()
+    answered(page, PLAIN)
+    page.get_by_role("button", name="Share", exact=True).tap()
+    fits(page)
+    page.get_by_role("menuitem", name="Share a link").tap()
+    dialog = page.get_by_role("dialog", name="Share a link")
+    dialog.get_by_role("button", name="Make a link").tap()
+    expect(dialog.locator(".shares li")).to_have_count(1)
+    address = dialog.get_by_label("The link").input_value()
+    fits(page)
+    shared = visitor(window, address)
+    expect(shared.locator(".user")).to_have_text(PLAIN)
+    shared.close()
+    dialog.get_by_role("button", name="Revoke").tap()
+    expect(dialog).to_contain_text("None yet.")
+    window.may_fail = ("404",)
+    expect(visitor(window, address).locator("h1")).to_have_text("Nothing is shared here")

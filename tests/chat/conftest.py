@@ -7,7 +7,6 @@ from pathlib import Path
 
 import databases
 import pytest
-import redis
 import replies
 from served import Page, Site, page_of, serving, settings_of, settles
 
@@ -41,26 +40,6 @@ def stranger(site: Site) -> Iterator[Page]:
     with page_of(site.url) as page:
         page.state()
         yield page
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    with databases.server() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def shared_redis() -> Iterator[str]:
-    with databases.redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-def redis_url(shared_redis: str) -> str:
-    """The address of an empty Redis server."""
-    with redis.Redis.from_url(shared_redis) as client:
-        client.flushdb()
-    return shared_redis
 
 
 @pytest.fixture

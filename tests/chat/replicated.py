@@ -1,62 +1,15 @@
-"""Two replicas of the app as processes of their own, over one database, one Redis and one host."""
+"""Replicas of the app over one database, one Redis and one host, and what they have stored."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
-from served import API_KEY, HF_TOKEN, LLAMA, Page, free_port, page_of
+from served import API_KEY, HF_TOKEN, LLAMA, Page, page_of
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
-
-ROOT = Path(__file__).parents[2]
-
-
-class Replica:
-    """`python app.py` on a port of its own."""
-
-    def __init__(self, folder: Path, name: str, **environment: str) -> None:
-        self.warm = False
-        self.port, self.log = free_port(), folder / f"{name}.log"
-        self.url = f"http://127.0.0.1:{self.port}"
-        own = {"PORT": str(self.port), "CANDOR_DATA": str(folder / name)}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "app.py"],
-                cwd=ROOT,
-                env=os.environ | own | environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def answers(self) -> bool:
-        try:
-            with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-                connection.request("GET", "/health")
-                return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    def ready(self) -> Replica:
-        end = time.monotonic() + 120
-        while not self.answers():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.1)
-        return self
-
-    def end(self, how: signal.Signals) -> None:
-        self.process.send_signal(how)
-        self.process.wait(60)
 
 
 @contextmanager

@@ -12,7 +12,20 @@ import databases
 import pytest
 import replies
 from outline import Outline
-from served import LLAMA, QWEN, SOUP, TIANANMEN, Page, Site, page_of, serving, settles, signed_in
+from served import (
+    LLAMA,
+    QWEN,
+    SOUP,
+    TIANANMEN,
+    Page,
+    Site,
+    page_of,
+    reader_of,
+    serving,
+    settings_of,
+    settles,
+    signed_in,
+)
 
 from chat import disputes, texts
 from chat.settings import Settings
@@ -34,23 +47,16 @@ def admin_site(
     url = ""
     if request.param == "postgresql":
         url = asyncio.run(databases.emptied(request.getfixturevalue("postgresql")))
-    settings = Settings(
-        base_url=shared_host.base_url,
-        admins=ADMINS,
-        database_url=url,
-        data=tmp_path_factory.mktemp("data"),
-        timeout=20,
-    )
+    data = tmp_path_factory.mktemp("data")
+    settings = settings_of(shared_host.base_url, data, admins=ADMINS, database_url=url)
     with serving(settings, signs_in=True) as site:
         yield site
 
 
 @pytest.fixture
 def reader(admin_site: Site, host: replies.Host) -> Iterator[Page]:
-    with page_of(admin_site.url) as page:
-        page.state()
+    with reader_of(admin_site) as page:
         yield page
-    assert settles(lambda: admin_site.running() == 0), "a reply was left running"
 
 
 def as_(site: Site, name: str, **headers: str) -> Any:
@@ -304,7 +310,8 @@ def test_a_model_that_is_off_is_offered_to_nobody(reader: Page, switched: Page) 
     state = reader.state(conversation)
     assert f'data-model="{LLAMA}"' not in state["picker"]
     assert state["model"] != LLAMA
-    assert LLAMA in state["notice"]
+    told = "Llama-3.3-70B-Instruct is switched off for now. Qwen2.5-72B-Instruct answers."
+    assert state["notice"] == told
     assert reader.post("/ask", question=SOUP, model=LLAMA, mode="warn").status_code == 422
     assert LLAMA not in Outline(reader.http.get("/models").text).cards()
     html = get(switched, "/models")

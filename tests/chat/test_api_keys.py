@@ -10,10 +10,11 @@ from pathlib import Path
 import httpx2
 import pytest
 import replies
-from served import LLAMA, SOUP, serving
+from served import LLAMA, SOUP, free_port, serving
 
 from chat.api.access import OPEN, Access, Key, digest, new_key
 from chat.api.errors import ApiError
+from chat.counting import Counting
 from chat.keys import Keys, finding
 from chat.settings import Settings
 from chat.store import NotFound, Store
@@ -64,6 +65,44 @@ async def test_a_quota_is_kept_and_says_when_it_goes_on() -> None:
     await access.caller("Bearer candor-b")
     over = await refusal(access, "Bearer candor-b")
     assert int(over.headers["retry-after"]) > 3600
+
+
+async def test_replicas_count_a_quota_together(redis_url: str) -> None:
+    async def find(_: str) -> Key | None:
+        return Key("a", per_minute=3, per_day=2_000_000_000)
+
+    one, other = (Access(find=find, counting=Counting(redis_url)) for _ in range(2))
+    for access in (one, other, one):
+        await access.caller("Bearer candor-a")
+    for access in (one, other):
+        assert (await refusal(access, "Bearer candor-a")).status == 429
+        await access.counting.close()
+
+
+async def test_a_quota_holds_here_while_redis_is_gone() -> None:
+    async def find(_: str) -> Key | None:
+        return Key("a", per_minute=1)
+
+    access = Access(find=find, counting=Counting(f"redis://127.0.0.1:{free_port()}/0"))
+    await access.caller("Bearer candor-a")
+    assert (await refusal(access, "Bearer candor-a")).status == 429
+    await access.counting.close()
+
+
+async def test_who_has_no_key_or_tries_one_is_counted_and_who_has_one_is_not() -> None:
+    counted = []
+
+    async def count() -> None:
+        counted.append(1)
+
+    access = Access(given="first", hub=True)
+    await access.entered("Bearer first", count)
+    assert not counted
+    await access.entered(f"Bearer {HUB_TOKEN}", count)
+    for header in ("", "Bearer guessed", "Bearer candor-guessed"):
+        with pytest.raises(ApiError):
+            await access.entered(header, count)
+    assert len(counted) == 4
 
 
 async def test_the_store_is_asked_of_words_that_may_be_keys_and_not_each_time() -> None:

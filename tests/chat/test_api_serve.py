@@ -95,6 +95,55 @@ def test_several_processes_serve_together(host: replies.Host) -> None:
         assert one.sum("candor_running_replies") == 0
 
 
+def test_processes_on_one_redis_count_a_key_s_quota_together(
+    host: replies.Host, tmp_path: Path, redis_url: str
+) -> None:
+    stored = environment(CANDOR_DATA=str(tmp_path))
+    create = [sys.executable, "-m", "guard", "keys", "create", "me", "--per-minute", "3"]
+    made = subprocess.run(
+        create, cwd=ROOT, env=stored, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    variables = {
+        "CANDOR_BASE_URL": host.base_url,
+        "CANDOR_API_KEYS": "",
+        "CANDOR_REDIS_URL": redis_url,
+    }
+    variables |= {"CANDOR_DATA": str(tmp_path)}
+    with served(**variables) as (one, _), served(**variables) as (other, _):
+        headers = {"authorization": f"Bearer {made}"}
+        answers = [
+            httpx2.get(f"{url}/v1/models", headers=headers, trust_env=False, timeout=30)
+            for url in (one, other, one, other, one)
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert "3 requests a minute" in answers[-1].json()["error"]["message"]
+
+
+def test_an_address_is_bounded_where_that_is_asked_for(host: replies.Host) -> None:
+    variables = {"CANDOR_BASE_URL": host.base_url, "CANDOR_API_KEYS": "open,a-key"}
+    with served(CANDOR_LIMITS_ADDRESS="3 requests/minute", **variables) as (url, _):
+        models = partial(httpx2.get, f"{url}/v1/models", trust_env=False, timeout=30)
+        assert [models().status_code for _ in range(4)] == [200, 200, 200, 429]
+        assert int(models().headers["retry-after"]) <= 60
+        elsewhere = {"x-forwarded-for": "203.0.113.7"}  # as a proxy on this machine tells it
+        assert models(headers=elsewhere).status_code == 200
+        assert models(headers={"authorization": "Bearer a-key"}).status_code == 200
+
+
+def test_a_wrong_limit_or_address_of_redis_stops_the_start(tmp_path: Path) -> None:
+    for name in ("CANDOR_LIMITS_ADDRESS", "CANDOR_REDIS_URL"):
+        told = subprocess.run(
+            [sys.executable, "-m", "guard", "serve"],
+            cwd=ROOT,
+            env=environment(**{"CANDOR_DATA": str(tmp_path), name: "3 wishes"}),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert told.returncode == 2
+        assert name in told.stderr
+
+
 def test_it_is_watched_as_the_page_s_app_is_and_logs_in_json_where_that_is_set(
     host: replies.Host, tmp_path: Path
 ) -> None:

@@ -21,8 +21,8 @@ import httpx2
 import pytest
 import replies
 import yaml
-from databases import address, missing
-from ports import free_port, settles
+from databases import address
+from ports import free_port, missing, settles
 from served import API_KEY, SOUP, Page, Site, page_of, serving
 
 from chat.settings import Settings

@@ -181,7 +181,7 @@ async def lives(memory: Store) -> AsyncIterator[LiveReplies]:
 async def limited(memory: Store, lives: LiveReplies) -> tuple[Place, Reply]:
     """A reply that came to its limit."""
     conversation = await memory.start(OWNER, "Why?", FIRST.id, "warn")
-    turn = await memory.add_turn(OWNER, conversation.id, "Why?", None)
+    turn = (await memory.add_turn(OWNER, conversation.id, "Why?", None)).turn.id
     place = Place(memory, conversation.id, turn)
     first = Told(START, Thought(attempt=0, text="Hm."), word("It was "), judged(), then=())
     first.after = (timed(taking(2.0, 10, 0.5, "length"), 0.25, 0.5),)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 import redis
-from databases import answers
-from served import free_port, settles
+from databases import own_redis
+from served import free_port
 
 from chat import counting
 from chat.counting import LEASE, Counting, Place
@@ -124,46 +120,31 @@ async def test_a_place_is_renewed_while_its_reply_runs(
     assert counts.renewing.done()
 
 
-@contextmanager
-def redis_at(port: int, folder: Path) -> Iterator[str]:
-    """A Redis server that the test ends itself."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("Redis is not installed")
-    quiet = ["--save", "", "--loglevel", "warning", "--bind", "127.0.0.1"]
-    process = subprocess.Popen([program, "--port", str(port), "--dir", str(folder), *quiet])
-    try:
-        url = f"redis://127.0.0.1:{port}/0"
-        assert settles(lambda: answers(url))
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 async def test_without_redis_it_goes_on_here_and_then_there_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(counting, "REST", 0.0)
-    port, place = free_port(), Place(ANNA, "a", "a")
+    place = Place(ANNA, "a", "a")
     caplog.set_level(logging.INFO, "chat.counting")
-    with redis_at(port, tmp_path) as url:
-        counts = Counting(url)
+    with own_redis() as server:
+        counts = Counting(server.url)
         assert await counts.take(place, 1)
         assert await counts.hit(ANNA, THREE, 3)
-    try:
-        assert [await counts.hit(ANNA, THREE) for _ in range(4)] == [True, True, True, False]
-        await counts.free(place)
-        assert await counts.take(Place(ANNA, "b", "b"), 1)
-        assert not await counts.take(place, 1)
-        assert caplog.text.count("limits are counted here until it is back") == 1
-        with redis_at(port, tmp_path):
+        server.stop()
+        try:
+            assert [await counts.hit(ANNA, THREE) for _ in range(4)] == [True, True, True, False]
+            await counts.free(place)
+            assert await counts.take(Place(ANNA, "b", "b"), 1)
+            assert not await counts.take(place, 1)
+            assert caplog.text.count("limits are counted here until it is back") == 1
+            server.start()
             assert await counts.hit(ANNA, THREE)
             assert await counts.take(place, 1)
             await counts.free(Place(ANNA, "b", "b"))
-        assert caplog.text.count("Redis is back") == 1
-    finally:
-        await counts.close()
+            assert caplog.text.count("Redis is back") == 1
+            server.stop()
+        finally:
+            await counts.close()
     assert counts.alone is not None
     assert not counts.alone.places
 

@@ -14,8 +14,9 @@ import replies
 from hub_datasets import WRITES, Host
 from outline import Outline
 from pydantic import SecretStr, ValidationError
-from served import LLAMA, TIANANMEN, Page, Site, page_of, serving, settles
+from served import LLAMA, TIANANMEN, Page, Site, page_of, reader_of, serving, settings_of, settles
 
+from chat import feedback as feedback_module
 from chat.app import build
 from chat.feedback import Feedback, Rated
 from chat.settings import Settings
@@ -95,6 +96,19 @@ async def test_ratings_wait_until_the_hub_is_there(hub: Host, tmp_path: Path, fa
     await asyncio.wait([pushing])
 
 
+async def test_a_hub_that_takes_long_is_not_waited_for_at_the_end(
+    hub: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feedback_module, "LAST", 0.0)
+    kept = Feedback(DATASET, tmp_path, SecretStr(WRITES), endpoint=hub.endpoint)
+    pushing = asyncio.create_task(kept.pushing())
+    assert await asyncio.to_thread(settles, lambda: kept._scheduler is not None)
+    kept.append(row())
+    pushing.cancel()
+    await asyncio.wait([pushing])
+    assert f"ratings wait in {tmp_path}: TimeoutError" in caplog.text
+
+
 async def test_a_hub_that_is_gone_keeps_nobody_from_ending(hub: Host, tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     kept = Feedback(DATASET, tmp_path, SecretStr(WRITES), endpoint=nowhere, again=0.05)
@@ -137,22 +151,15 @@ def module_hub() -> Iterator[Host]:
 def sharing_site(
     shared_host: replies.Host, module_hub: Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    settings = Settings(
-        base_url=shared_host.base_url,
-        feedback_dataset=DATASET,
-        token=SecretStr(WRITES),
-        hub=module_hub.endpoint,
-        data=tmp_path_factory.mktemp("data"),
-        timeout=20,
-    )
-    with serving(settings) as site:
+    shares = {"feedback_dataset": DATASET, "token": WRITES, "hub": module_hub.endpoint}
+    data = tmp_path_factory.mktemp("data")
+    with serving(settings_of(shared_host.base_url, data, **shares)) as site:
         yield site
 
 
 @pytest.fixture
 def reader(sharing_site: Site, host: replies.Host) -> Iterator[Page]:
-    with page_of(sharing_site.url) as page:
-        page.state()
+    with reader_of(sharing_site) as page:
         yield page
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from chat import disputes
 from chat.figures import SPANS, Figures, Recent, Times, figures
 from chat.record import record_of, rows_of
 from chat.store import Reply, Store, Turn, new_id, now
+from chat.store.tables import AdminAction
 from guard import catalogue
 
 ANNA = "cookie:anna"
@@ -143,6 +145,28 @@ async def test_disputes_are_counted_by_decision(store: Store) -> None:
     id_, turn_id = await kept(store, {"verdict": WITHHELD})
     found = (await store.turn(ANNA, id_, turn_id)).replies[0]
     await store.rate(ANNA, id_, found.id, not_withheld=True)
+    assert (await day(store)).disputes == {"": 1}
+
+
+async def test_who_sends_a_reply_again_does_not_undo_what_was_decided(store: Store) -> None:
+    id_, turn_id = await kept(store, {"verdict": WITHHELD})
+    found = (await store.turn(ANNA, id_, turn_id)).replies[0]
+    await store.rate(ANNA, id_, found.id, not_withheld=True)
+    action = AdminAction(admin="hf:ada", action="decision")
+    await disputes.decide(store, found.id, "guard right", "", action)
+    await store.rate(ANNA, id_, found.id, not_withheld=True)
+    assert (await day(store)).disputes == {"guard right": 1}
+
+
+async def test_what_a_reader_has_deleted_is_counted_no_more(store: Store) -> None:
+    id_, turn_id = await kept(store, {"verdict": WITHHELD, "first_seconds": 1.0})
+    found = (await store.turn(ANNA, id_, turn_id)).replies[0]
+    await store.rate(ANNA, id_, found.id, not_withheld=True)
+    await store.change(ANNA, id_, deleted_at=now())
+    figures_now = await day(store)
+    assert (figures_now.total.replies, figures_now.first) == (0, None)
+    assert figures_now.disputes == {}, "as in the list of disputes"
+    await store.change(ANNA, id_, deleted_at=None)
     assert (await day(store)).disputes == {"": 1}
 
 

@@ -16,7 +16,9 @@ from served import LLAMA, QWEN, SOUP, TIANANMEN, Page, Site
 from sqlalchemy import select
 
 from chat.reading import FILE_LIMIT, MOST_FILES, READ_LIMIT
-from chat.store import MOST_UNSENT, Attachment, NotFound, Store, new_id, now, turn_of
+from chat.store import Attachment, NotFound, Store, new_id, now
+from chat.store.files import MOST_UNSENT
+from chat.store.loading import turn_of
 
 MISTRAL = "mistralai/Mistral-Small-3.2-24B-Instruct-2506"  # sees, as Gemma does
 GEMMA = "google/gemma-3-27b-it"
@@ -334,7 +336,7 @@ async def kept(store: Store, name: str = "notes.md", owner: str = ANNA) -> str:
 
 async def begun(store: Store, *files: str) -> tuple[str, str]:
     id_ = (await store.start(ANNA, SOUP, "a/b", "warn")).id
-    return id_, await store.add_turn(ANNA, id_, SOUP, None, files)
+    return id_, (await store.add_turn(ANNA, id_, SOUP, None, files)).turn.id
 
 
 async def there(store: Store, file: str, owner: str = ANNA) -> bool:
@@ -356,7 +358,7 @@ async def test_files_keep_their_order_and_belong_to_one_conversation(store: Stor
         with pytest.raises(NotFound):
             await store.add_turn(owner, other, SOUP, None, [file])
     assert len((await store.conversation(ANNA, other)).turns) == 1  # nothing was half done
-    again = await store.add_turn(ANNA, id_, "Why?", None, files[:1])
+    again = (await store.add_turn(ANNA, id_, "Why?", None, files[:1])).turn.id
     conversation = await store.conversation(ANNA, id_)
     assert [file.id for file in conversation.attached(turn_of(conversation, again))] == files[:1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,16 +12,16 @@ import httpx2
 import pytest
 import replies
 from links import linked
-from pydantic import SecretStr
 from served import SOUP, Page, listening, serving
 from specs import spec
 
 from chat.api.access import Access
-from chat.api.serve import build, parts
+from chat.api.serve import build, parts, redis_part
 from chat.api.sharing import Api
+from chat.counting import Counting
 from chat.settings import Settings
 from chat.store import Store
-from chat.telemetry.health import Health, Part, RedisPing, answers, providers
+from chat.telemetry.health import Health, Part, answers, providers
 from chat.telemetry.settings import TelemetrySettings
 from chat.telemetry.telemetry import Telemetry
 from guard import load_catalogue
@@ -70,9 +70,9 @@ def test_without_a_host_scripted_replies_are_ready(tmp_path: Any) -> None:
 
 async def test_redis_that_goes_or_falls_silent_is_named_and_comes_back(redis_url: str) -> None:
     async with linked(urlsplit(redis_url).port or 0) as link:
-        ping = RedisPing(f"redis://127.0.0.1:{link.at}/0")
-        health = Health({"redis": answers(ping)}, fresh=0, limit=0.5)
-        assert await found(health) == ("ok", {"redis": "ok"})
+        counting = Counting(f"redis://127.0.0.1:{link.at}/0")
+        health = Health(redis_part(counting), fresh=0, limit=0.5)
+        assert await comes_to(health, "redis", "ok")
         link.silent = True
         assert await found(health) == ("down", {"redis": "down"})
         link.silent = False
@@ -81,7 +81,7 @@ async def test_redis_that_goes_or_falls_silent_is_named_and_comes_back(redis_url
         assert await found(health) == ("down", {"redis": "down"})
         await link.restore()
         assert await comes_to(health, "redis", "ok")
-        await ping.close()
+        await counting.close()
 
 
 async def test_a_database_that_goes_is_named_and_comes_back(postgresql: str) -> None:
@@ -204,13 +204,8 @@ async def test_what_is_down_is_logged_once_without_addresses(
     assert [record.message for record in caplog.records] == ["not ready: store"]
 
 
-async def test_a_wrong_address_of_redis_is_down_and_no_error() -> None:
-    health = Health({"redis": answers(RedisPing("no address"))})
-    assert await found(health) == ("down", {"redis": "down"})
-
-
-def alone(given: str, find: Callable[[str], Awaitable[None]] | None = None) -> Api:
-    access = Access(given=given, **({"find": find} if find else {}))
+def alone(given: str, redis_url: str | None = None, **more: Any) -> Api:
+    access = Access(given=given, counting=Counting(redis_url), **more)
     guard = Guard(on_offer(load_catalogue(), Connection()))
     return Api(guard, guard, access)
 
@@ -226,7 +221,7 @@ def test_the_api_alone_says_which_part_is_down() -> None:
         raise OSError
 
     telemetry = Telemetry.of(TelemetrySettings())
-    app = build(alone("", unreadable), telemetry, SecretStr("redis://127.0.0.1:9/0"))
+    app = build(alone("", "redis://127.0.0.1:9/0", find=unreadable), telemetry)
     with listening(app) as url:
         answer = httpx2.get(f"{url}/health/ready", trust_env=False)
         assert httpx2.get(f"{url}/health/live", trust_env=False).status_code == 200

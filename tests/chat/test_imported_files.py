@@ -201,7 +201,7 @@ def test_answers_that_share_a_long_beginning_cannot_multiply_it() -> None:
 def test_nul_half_characters_and_odd_times_do_no_harm() -> None:
     odd = message("user", "a\x00b\ud800", timestamp=1e300)
     (record,), _ = read([chat({"u": odd}) | {"title": "\ud800", "created_at": -5}])
-    assert record.turns[0].question == "a\ufffdb?"
+    assert record.turns[0].question == "a\ufffdb\ufffd"
     record.model_dump_json()
 
 

@@ -13,13 +13,14 @@ import pytest
 from served import LLAMA, SOUP, Page, Site
 from sqlalchemy import event, text
 
-from chat.answering import placed_and_told
+from chat.answering import added_and_told, placed_and_told
 from chat.in_place import InPlace, in_place, places, replied
 from chat.store import Attachment, Conversation, NotFound, Reply, Store, Turn, new_id, now
 from chat.talk import Asked
 
 ANNA, BEN = "cookie:anna", "cookie:ben"
 GROWING = "UPDATE reply SET text=?, thoughts=? WHERE reply.id = ? AND reply.state"
+SETTINGS = "SELECT setting."
 
 
 def said(turn_id: str, words: str = "So.", **values: Any) -> Reply:
@@ -52,12 +53,12 @@ async def branched(store: Store) -> str:
     await store.add_reply(said(first.id, "It was so.", step=1, model={"id": "c/d"}))
     await store.add_turn(ANNA, id_, "Never shown?", first.id)
     await store.add_reply(said(first.id, "Otherwise.", run=1, served=served))
-    then = await store.add_turn(ANNA, id_, "And then?", first.id)
+    then = (await store.add_turn(ANNA, id_, "And then?", first.id)).turn.id
     await store.add_reply(said(then, "This.", served={"provider": "together"}))
     await store.add_reply(said(then, "Or this.", step=1, lane=1, verdict={"status": "clean"}))
-    edited = await store.add_turn(ANNA, id_, "And if?", first.id)
+    edited = (await store.add_turn(ANNA, id_, "And if?", first.id)).turn.id
     await store.add_reply(said(edited, " ", state="failed"))
-    last = await store.add_turn(ANNA, id_, "Whence?", edited)
+    last = (await store.add_turn(ANNA, id_, "Whence?", edited)).turn.id
     await store.add_reply(said(last, "Thence.", served={"provider": "nebius"}))
     return id_
 
@@ -81,6 +82,31 @@ async def test_a_turn_stands_as_in_the_whole_conversation(store: Store, branched
             assert found.reply(reply.id).text == reply.text
     last = await in_place(store, ANNA, branched, whole[-1].turn.id)
     assert last.served == whole[-1].served == {"a/b": "novita"}
+
+
+@pytest.mark.parametrize("place", ["at the end", "edited", "of the first run", "first", "files"])
+async def test_a_turn_that_was_just_added_stands_as_it_is_read(
+    store: Store, branched: str, place: str
+) -> None:
+    whole = await store.conversation(ANNA, branched)
+    first, leaf = whole.turns[0], str(whole.leaf_id)
+    parent, run, files = {
+        "at the end": (leaf, None, []),
+        "edited": (first.id, first.shown_run, []),
+        "of the first run": (first.id, 0, []),
+        "first": (None, None, []),
+        "files": (leaf, None, first.files),
+    }[place]
+    added = await store.add_turn(ANNA, branched, "New?", parent, files, parent_run=run)
+    known, told = await added_and_told(store, added)
+    read, also_told = await placed_and_told(store, ANNA, branched, added.turn.id)
+    assert drawn_from(known) == drawn_from(read)
+    assert known.siblings[-1] == added.turn.id
+    assert known.served == read.served == {}
+    assert (known.conversation.id, known.turn.parent_run) == (branched, read.turn.parent_run)
+    assert known.turn.shown() == []
+    assert [each[:2] for each in told] == [each[:2] for each in also_told]
+    assert told[-1].question == "New?"
 
 
 async def talk(store: Store, conversation: str, turn: str) -> list[Asked]:
@@ -138,13 +164,13 @@ async def test_nobody_reads_a_turn_of_anothers(store: Store, branched: str) -> N
 
 @contextmanager
 def statements(store: Store) -> Iterator[list[str]]:
-    """The SQL that runs, but what is written now and then of replies that grow."""
+    """The SQL that runs, but what is written of growing replies and read of settings meanwhile."""
     ran: list[str] = []
 
     def note(_: Any, __: Any, statement: str, *rest: Any) -> None:
         if statement.startswith(GROWING):
             ran.remove("BEGIN IMMEDIATE")
-        else:
+        elif not statement.startswith(SETTINGS):
             ran.append(statement)
 
     assert store._threads is not None

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-import identity
 import pytest
 import replies
 from accounts import HTTPS, Browser, on_a_space, set_up
@@ -145,21 +144,15 @@ def finished(browser: Browser, ids: Ids) -> Ids:
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with identity.running() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def known(
-    provider: Provider, shared_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
+    shared_provider: Provider, shared_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Known]:
     """On a Space, where one can sign in both ways, with no limit in the way."""
     settings = set_up(
-        provider,
+        shared_provider,
         tmp_path_factory.mktemp("isolation"),
         base_url=shared_host.base_url,
-        **on_a_space(provider),
+        **on_a_space(shared_provider),
         api_keys=SecretStr("open"),
         timeout=3600,  # the reply that hangs is still running at the end
         limits="none",
@@ -169,7 +162,7 @@ def known(
     with serving(settings) as site:
 
         def arrived(way: str | None, subject: str) -> Browser:
-            provider.subject = subject
+            shared_provider.subject = subject
             browser = Browser(site.url, headers=dict(HTTPS))
             if way:
                 browser.sign_in(way)

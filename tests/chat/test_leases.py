@@ -15,7 +15,7 @@ from test_live import FIRST, OWNER, START, Place, Told, begin, done, over, until
 
 from chat.live import LiveReplies
 from chat.replicas import leases as lease_times
-from chat.replicas import wire
+from chat.replicas import replica, wire
 from chat.replicas.leases import Lease, key_of
 from chat.replicas.link import Gone, Link
 from chat.replicas.replica import Replica
@@ -34,7 +34,7 @@ async def store() -> AsyncIterator[Store]:
 @pytest.fixture
 async def place(store: Store) -> Place:
     conversation = await store.start(OWNER, "Why?", FIRST.id, "warn")
-    turn = await store.add_turn(OWNER, conversation.id, "Why?", None)
+    turn = (await store.add_turn(OWNER, conversation.id, "Why?", None)).turn.id
     return Place(store, conversation.id, turn)
 
 
@@ -48,9 +48,9 @@ def redis_now(redis_url: str) -> Any:
 async def pair(redis_url: str, store: Store) -> AsyncIterator[tuple[LiveReplies, LiveReplies]]:
     both = []
     for _ in range(2):
-        replica = Replica(Link(redis_url), store)
-        replica.start()
-        both.append(LiveReplies(store, replica))
+        one = Replica(Link(redis_url), store)
+        one.start()
+        both.append(LiveReplies(store, one))
     yield both[0], both[1]
     for replies in both:
         await replies.close()
@@ -61,8 +61,8 @@ def no_redis() -> str:
     return f"redis://127.0.0.1:{free_port()}/0"
 
 
-def lease_of(replica: str, runner: str = "r") -> Lease:
-    return Lease(replica, "turn", 0, 0, runner)
+def lease_of(of: str, runner: str = "r") -> Lease:
+    return Lease(of, "turn", 0, 0, runner)
 
 
 async def test_a_conversation_is_taken_by_one_replica(redis_url: str, store: Store) -> None:
@@ -100,14 +100,21 @@ async def test_nothing_is_claimed_from_a_redis_that_has_just_begun(
     redis_url: str, store: Store
 ) -> None:
     link = Link(redis_url)
-    replica = Replica(link, store)
-    assert await replica.claim("c", "turn", 0, 0) is None
-    await until(lambda: claimed(replica))
+    one = Replica(link, store)
+    assert await one.claim("c", "turn", 0, 0) is None
+    await until(lambda: claimed(one))
     await link.close()
 
 
-async def claimed(replica: Replica) -> bool:
-    return await replica.claim("c", "turn", 0, 0) is not None
+async def claimed(one: Replica) -> bool:
+    return await one.claim("c", "turn", 0, 0) is not None
+
+
+async def test_a_run_that_has_begun_is_in_the_store(
+    pair: tuple[LiveReplies, LiveReplies], place: Place
+) -> None:
+    await begin(pair[0], place, Told(START))
+    assert [reply.state for reply in await place.kept()] == ["streaming"]
 
 
 async def test_whoever_lost_a_reply_writes_no_more_of_it(
@@ -148,9 +155,9 @@ async def test_a_lease_is_taken_again_when_redis_has_lost_it(
 ) -> None:
     source = Told(START, word("It was "))
     live = await begin(pair[0], place, source)
-    await until(lambda: bool(redis_now.exists(f"candor:told:{live.runner}")))
     followed = await pair[1].find(place.conversation)
     assert followed
+    await until(lambda: bool(redis_now.exists(f"candor:told:{live.runner}")))
     redis_now.flushdb()
     await until(lambda: bool(redis_now.exists(key_of(place.conversation))))
     assert live.running
@@ -175,6 +182,65 @@ async def test_a_follower_sees_what_the_owner_says(
     assert followed.replies[0].state == "done"
     assert followed.replies[0].id == live.replies[0].id
     await until(lambda: gone(pair[1], place))
+
+
+async def test_what_nobody_follows_is_not_told(
+    pair: tuple[LiveReplies, LiveReplies], place: Place, redis_now: Any
+) -> None:
+    source = Told(START, word("It was "), then=(done(),))
+    live = await begin(pair[0], place, source)
+    await until(lambda: live.version >= 2)
+    await asyncio.sleep(3 * replica.TOGETHER)
+    assert not redis_now.exists(f"candor:told:{live.runner}")
+    source.go.set()
+    await over(live)
+    await until(lambda: not redis_now.exists(key_of(place.conversation)))
+    assert not redis_now.exists(f"candor:told:{live.runner}")
+
+
+async def test_it_is_told_for_as_long_as_somebody_follows(
+    pair: tuple[LiveReplies, LiveReplies],
+    place: Place,
+    redis_now: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replica, "FOLLOWED", 1.5)
+    source = Told(START, word("It was "))
+    live = await begin(pair[0], place, source)
+    followed = await pair[1].find(place.conversation)
+    assert followed
+    runs: Any = pair[0]._others
+    asked = []
+    await until(lambda: bool(followed.replies))
+    for _ in range(3):  # it asks again and again
+        asked.append(runs._followed_until[live.runner])
+        await until(lambda: runs._followed_until[live.runner] > asked[-1])
+    assert 0 < redis_now.pttl(f"candor:told:{live.runner}") <= 1000 * replica.TOLD_FOR
+    monkeypatch.setattr(replica, "UNWATCHED", 0.0)
+    await until(lambda: runs._followed_until[live.runner] < time.monotonic())
+    assert not runs._is_told(live)
+    told = redis_now.xlen(f"candor:told:{live.runner}")
+    live.replies[0].text += "more"
+    live.tell()
+    await asyncio.sleep(3 * replica.TOGETHER)
+    assert redis_now.xlen(f"candor:told:{live.runner}") == told
+    await pair[1].find(place.conversation)
+    await until(lambda: redis_now.xlen(f"candor:told:{live.runner}") == told + 1)
+
+
+async def test_what_the_store_does_not_take_is_told(
+    pair: tuple[LiveReplies, LiveReplies], place: Place
+) -> None:
+    live = await begin(pair[0], place, Told(START, word("It was ")))
+    await until(lambda: live.version >= 2)
+    live.replies[0].kept = False
+    live.tell()
+    others: Any = pair[1]._others
+
+    async def known() -> bool:
+        return [reply.text for reply in await others.told(live.runner)] == ["It was "]
+
+    await until(known)
 
 
 async def gone(replies: LiveReplies, place: Place) -> bool:
@@ -220,11 +286,13 @@ async def test_two_replicas_never_add_at_once(pair: tuple[LiveReplies, LiveRepli
 async def test_what_runs_as_a_replica_ends_is_left_to_the_others(
     redis_url: str, store: Store, place: Place, redis_now: Any
 ) -> None:
-    replica = Replica(Link(redis_url), store)
-    replica.start()
-    replies = LiveReplies(store, replica)
+    ending = Replica(Link(redis_url), store)
+    ending.start()
+    replies = LiveReplies(store, ending)
     live = await begin(replies, place, Told(START, word("It was ")))
     await until(lambda: live.version >= 2)
+    ending._read_mail({b"follow": str(live.runner).encode()})
+    await until(lambda: bool(redis_now.exists(f"candor:told:{live.runner}")))
     await replies.close()
     assert [(reply.state, reply.text) for reply in await place.kept()] == [("streaming", "It was ")]
     assert not redis_now.exists(key_of(place.conversation))

@@ -11,12 +11,12 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 NEEDS_A_SERVER = """
-import databases
+import ports
 import pytest
 
 @pytest.mark.parametrize("n", range(2))
 def test_of_a_server(n):
-    databases.missing("PostgreSQL")
+    ports.missing("PostgreSQL")
 
 def test_of_nothing():
     pass
@@ -25,9 +25,10 @@ def test_of_nothing():
 
 def run(folder: Path, *options: str, ci: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_one.py").write_text(NEEDS_A_SERVER)
-    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", os.devnull, *options]
-    found = os.pathsep.join(map(str, (TESTS, TESTS / "chat", TESTS.parent)))
-    own = {"PYTHONPATH": found, "CI": ci}
+    plugins = ("-p", "conftest", "-p", "xdist")
+    command = [sys.executable, "-m", "pytest", *plugins, "-c", os.devnull, *options]
+    found = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
+    own = {"PYTHONPATH": found, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         [*command, "--rootdir", str(folder), str(folder)],
         cwd=folder,

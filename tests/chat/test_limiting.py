@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,15 +14,26 @@ import httpx2
 import pytest
 import replies
 from pydantic import SecretStr
-from served import API_KEY, LLAMA, QWEN, SOUP, V1_KEY, Page, Site, page_of, serving, settles
+from served import (
+    LLAMA,
+    QWEN,
+    SOUP,
+    TIANANMEN,
+    V1_KEY,
+    Page,
+    Site,
+    page_of,
+    serving,
+    settings_of,
+    settles,
+)
 
 from chat import limiting
 from chat.counting import Counting
 from chat.limiting import Admission, Limiter, Meter, Reached, Subject
 from chat.limits import Bound, Limits, parsed
-from chat.settings import Settings
 from guard import catalogue
-from guard.events import Delta, Done, Event, Started
+from guard.events import Billed, Delta, Done, Event, Started
 from guard.provenance import Served
 from guard.snapshot import HubModel, Offer, Snapshot
 from guard.types import Message
@@ -33,14 +45,8 @@ SLOW = "show many words fault:slow"
 @contextmanager
 def limited(host: replies.Host, folder: Path, **values: Any) -> Iterator[Site]:
     """The app in front of the host, with limits."""
-    settings = Settings(
-        base_url=host.base_url,
-        api_key=SecretStr(API_KEY),
-        data=folder,
-        api_keys=SecretStr(f"open,{V1_KEY}"),
-        **values,
-    )
-    with serving(settings) as site:
+    keys = SecretStr(f"open,{V1_KEY}")
+    with serving(settings_of(host.base_url, folder, api_keys=keys, **values)) as site:
         yield site
 
 
@@ -80,6 +86,7 @@ def test_more_messages_than_a_minute_may_have(page: Page) -> None:
         wait = refused.json()["retry_after"]
         assert 0 < wait <= 60
         assert refused.headers["retry-after"] == str(wait)
+        assert refused.json()["whose"] == "reader"
         told = "The limit for messages is reached: 3 a minute for each person."
         assert refused.json()["detail"] == told
     assert page.state(id_)["thread"].count("data-turn=") == 2  # nothing was stored
@@ -224,6 +231,35 @@ def test_open_calls_are_charged_too(shared_host: replies.Host, tmp_path: Path) -
         assert refused.headers["retry-after"]
 
 
+def used(site: Site) -> int:
+    """Tokens that have been charged."""
+    counts = site.app.state.limiter.counting.alone.windows.storage.storage
+    return sum(int(count) for key, count in counts.items() if "tokens" in key)
+
+
+def test_a_title_and_a_control_question_are_charged(
+    shared_host: replies.Host, tmp_path: Path
+) -> None:
+    limits = {"limits": "100000 tokens/day", "title_model": LLAMA}
+    with limited(shared_host, tmp_path, **limits) as site, page_of(site.url) as page:
+        id_ = str(page.ask(TIANANMEN, model=QWEN)["conversation"])
+        page.whole(id_)
+        assert settles(lambda: not site.app.state.chat.titles.coming(id_))
+        first = used(site)
+        page.answered(TIANANMEN, id_, model=QWEN)
+        second = used(site) - first
+        assert 0 < second < first, "the title was asked for after the first reply alone"
+        before = used(site)
+        (reply, _) = re.findall(r'data-reply="(\w+)"', page.state(id_)["thread"])
+        path = f"/conversations/{id_}/replies/{reply}/control"
+        page.post(path).raise_for_status()
+        assert used(site) > before
+        before = used(site)
+        with shared_host.failing("500"):
+            assert page.post(path).status_code == 502
+        assert used(site) == before
+
+
 # --- charges --------------------------------------------------------------------------------------
 
 
@@ -262,6 +298,35 @@ def test_who_pays_themselves_spends_no_money_of_the_operator() -> None:
     meter.take(Started(attempt=0, model=MODEL))
     meter.take(done(300, 0.25))
     assert meter.total() == (300, 0)
+
+
+def test_a_judge_s_opinion_is_charged_by_its_own_price() -> None:
+    for pays, dollars in ((True, 0.5), (False, 0)):
+        meter = Meter([], snapshot(), lambda _, pays=pays: pays)  # type: ignore[misc]
+        meter.take(Started(attempt=0, model=MODEL))
+        meter.take(Billed(attempt=0, model=catalogue.load().get(QWEN), tokens=40, dollars=0.25))
+        meter.take(done(300, 0.25))
+        assert meter.total() == (340, dollars)
+
+
+async def test_a_place_is_free_where_what_it_was_for_failed_before_it_began() -> None:
+    subjects = [Subject("reader", "reader/a", parsed("1 streams"))]
+    limiter = Limiter(Counting(), Limits)
+
+    async def source() -> AsyncGenerator[Event, None]:
+        yield Started(attempt=0, model=MODEL)
+
+    begins, fails = (Admission(limiter, subjects, lambda _: True) for _ in range(2))
+    await begins.enter(MODEL)
+    events = begins.metered(source, [], Snapshot())()
+    await begins.leave()
+    with pytest.raises(Reached, match="streams"):
+        await fails.enter(MODEL)
+    assert [event async for event in events]
+    await fails.enter(MODEL)
+    fails.metered(source, [], Snapshot())
+    await fails.leave(failed=True)
+    assert not limiter.counting.held
 
 
 async def test_money_that_is_spent_holds_until_its_day_is_over() -> None:

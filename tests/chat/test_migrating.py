@@ -23,9 +23,10 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, Engine, event, text
 
-from chat.migrating import FOLDER, config_for, newest_migration
-from chat.postgresql import migrating_engine
-from chat.store import Reply, Store, migrated, new_id, ready, turn_of
+from chat.store import Reply, Store, migrated, new_id, ready
+from chat.store.loading import turn_of
+from chat.store.migrating import FOLDER, config_for, newest_migration
+from chat.store.postgresql import migrating_engine
 from guard.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +163,7 @@ async def version(url: str) -> tuple[str, str]:
 async def asks(store: Store) -> str:
     """A whole conversation is written and read; its id."""
     conversation = await store.start(ANNA, "Why?", "a/b", "warn")
-    turn_id = await store.add_turn(ANNA, conversation.id, "Why so?", None)
+    turn_id = (await store.add_turn(ANNA, conversation.id, "Why so?", None)).turn.id
     reply = Reply(id=new_id(), turn_id=turn_id, run=0, step=0, model={"id": "a/b"}, text="So.")
     await store.add_reply(reply)
     await store.save_reply(reply.id, state="done", text="So it is.")

@@ -16,9 +16,7 @@ from chat.personal import Stored, conversations_of, erase, keep_options, options
 from chat.search import search
 from chat.store import (
     Attachment,
-    Base,
     Conversation,
-    ModelOptions,
     NotFound,
     Preferences,
     Reply,
@@ -26,8 +24,9 @@ from chat.store import (
     Store,
     new_id,
     now,
-    turn_of,
 )
+from chat.store.loading import turn_of
+from chat.store.tables import Base, ModelOptions
 from chat.words import phrases
 from guard.types import Options
 
@@ -51,7 +50,7 @@ async def kept(store: Store, owner: str, word: str) -> str:
     await store.attach(sent)
     await store.attach(unsent)
     question = f"Where is the {word}?"
-    turn_id = await store.add_turn(owner, conversation.id, question, None, [sent.id])
+    turn_id = (await store.add_turn(owner, conversation.id, question, None, [sent.id])).turn.id
     reply = said(turn_id, text=f"The {word} sleeps.", thoughts=f"{word}!", options={"system": word})
     await store.add_reply(reply)
     await store.rate(owner, conversation.id, reply.id, not_withheld=True)
@@ -107,7 +106,7 @@ async def test_what_is_set_at_once_from_two_pages_is_kept(store: Store) -> None:
 
 async def test_a_vote_is_kept_by_run_changed_and_taken_back(store: Store) -> None:
     id_ = (await store.start(ANNA, "Why?", "a/b", "compare")).id
-    turn_id = await store.add_turn(ANNA, id_, "Why?", None)
+    turn_id = (await store.add_turn(ANNA, id_, "Why?", None)).turn.id
     for run in (0, 1):
         for lane in (0, 1):
             await store.add_reply(said(turn_id, run=run, step=lane, lane=lane, text="So."))
@@ -130,7 +129,7 @@ async def test_a_vote_is_kept_by_run_changed_and_taken_back(store: Store) -> Non
 
 async def test_there_is_no_vote_where_no_two_replies_stand_side_by_side(store: Store) -> None:
     id_ = (await store.start(ANNA, "Why?", "a/b", "fall back")).id
-    turn_id = await store.add_turn(ANNA, id_, "Why?", None)
+    turn_id = (await store.add_turn(ANNA, id_, "Why?", None)).turn.id
     await store.add_reply(said(turn_id, text="No."))
     await store.add_reply(said(turn_id, step=1, text="So."))
     await store.add_reply(said(turn_id, step=2, lane=1, text=" ", state="failed"))
@@ -158,7 +157,7 @@ async def test_what_is_stored_is_counted_for_its_owner_alone(store: Store) -> No
     first = await kept(store, ANNA, SECRET)
     gone = await kept(store, ANNA, SECRET)
     await kept(store, BERT, "Weka")
-    turn_id = await store.add_turn(ANNA, first, "六四?", None)
+    turn_id = (await store.add_turn(ANNA, first, "六四?", None)).turn.id
     await store.add_reply(said(turn_id, text="Yes.", thoughts=None))
     await store.change(ANNA, gone, deleted_at=now())
     began = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)

@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 import replies
-from served import API_KEY, LLAMA, QWEN, SOUP, TIANANMEN, Page, Site, page_of, serving, settles
+from served import (
+    LLAMA,
+    QWEN,
+    SOUP,
+    TIANANMEN,
+    Page,
+    Site,
+    page_of,
+    reader_of,
+    serving,
+    settings_of,
+)
 
 from chat.settings import Settings
 
@@ -46,23 +57,16 @@ def operated_site(
 ) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("operated")
     (folder / "models.yaml").write_text(OPERATED)
-    settings = Settings(
-        base_url=shared_host.base_url,
-        api_key=API_KEY,
-        data=folder,
-        models=folder / "models.yaml",
-        timeout=20,
-    )
-    with serving(settings) as site:
+    models = folder / "models.yaml"
+    with serving(settings_of(shared_host.base_url, folder, models=models)) as site:
         yield site
 
 
 @pytest.fixture
 def operated(operated_site: Site, host: replies.Host) -> Iterator[Page]:
     """A reader of an app whose operator has set more than ours."""
-    with page_of(operated_site.url) as page:
+    with reader_of(operated_site) as page:
         yield page
-    assert settles(lambda: operated_site.running() == 0)
 
 
 def shown(page: Page, id_: str) -> str:

@@ -15,14 +15,12 @@ import httpx2
 import pytest
 import replies
 from databases import PostgreSQL
-from pydantic import SecretStr
-from served import API_KEY, HF_TOKEN, LLAMA, SOUP, V1_KEY, Page, Site, page_of, serving, settles
+from served import LLAMA, SOUP, Page, Site, reader_of, serving, settings_of, settles
 from sqlalchemy import make_url
 
 from chat.api.access import new_key
-from chat.postgresql import address
-from chat.settings import Settings
 from chat.store import ready
+from chat.store.postgresql import address
 from guard.errors import ConfigError
 
 PATIENCE = 15  # seconds a request may take while the server is away; beside eight busy processes
@@ -31,7 +29,7 @@ RECOVERY = 5  # seconds after which requests succeed once the server is back
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[PostgreSQL]:
-    with databases.own_server() as server:
+    with databases.own_postgresql() as server:
         yield server
 
 
@@ -39,15 +37,11 @@ def database() -> Iterator[PostgreSQL]:
 def on_postgresql(
     shared_host: replies.Host, database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    settings = Settings(
-        base_url=shared_host.base_url,
-        api_key=API_KEY,
-        token=HF_TOKEN,
-        api_keys=SecretStr(V1_KEY),
-        data=tmp_path_factory.mktemp("data"),
+    settings = settings_of(
+        shared_host.base_url,
+        tmp_path_factory.mktemp("data"),
         database_url=database.url.replace("+asyncpg", ""),
         database_connections=3,
-        timeout=20,
     )
     with serving(settings) as site:
         yield site
@@ -55,9 +49,8 @@ def on_postgresql(
 
 @pytest.fixture
 def reader(on_postgresql: Site, host: replies.Host) -> Iterator[Page]:
-    with page_of(on_postgresql.url) as page:
+    with reader_of(on_postgresql) as page:
         yield page
-    assert settles(lambda: on_postgresql.running() == 0), "a reply was left running"
 
 
 def refused(page: Page) -> str:

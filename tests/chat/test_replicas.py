@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import databases
 import pytest
 import replies
-from replicated import Replica, environment, same_reader, stored
+from replicated import environment, same_reader, stored
 from served import LLAMA, QWEN, SOUP, TIANANMEN, Page, page_of, settles
+from serving import Server
 
 PACE = 0.1  # seconds between two pieces; a reply takes about three
 WHOLE = replies.CANDID["", "en"]
@@ -30,50 +31,33 @@ def database(postgresql: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def start(
+def pair(
     slow_host: replies.Host,
     database: str,
     shared_redis: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Replica]]:
+) -> Iterator[tuple[Server, Server]]:
     folder = tmp_path_factory.mktemp("replicas")
     around = environment(slow_host.base_url, database, shared_redis)
-    started: list[Replica] = []
-
-    def starting(name: str) -> Replica:
-        started.append(Replica(folder, name, **around))
-        return started[-1]
-
-    yield starting
-    for each in started:
-        each.process.kill()
-        each.process.wait()
-
-
-@pytest.fixture(scope="module")
-def pair(start: Callable[[str], Replica]) -> dict[str, Replica]:
-    """Two replicas by name; one that was ended is started anew."""
-    return {"a": start("a"), "b": start("b")}
+    both = Server(folder / "a", **around), Server(folder / "b", **around)
+    yield both
+    for each in both:
+        each.end(signal.SIGKILL)
 
 
 @pytest.fixture
-def replicas(
-    pair: dict[str, Replica], start: Callable[[str], Replica], slow_host: replies.Host
-) -> tuple[Replica, Replica]:
-    for name, one in pair.items():
-        if one.process.poll() is not None:
-            pair[name] = start(name)
+def replicas(pair: tuple[Server, Server], slow_host: replies.Host) -> tuple[Server, Server]:
+    """Two replicas; one that was ended is started again."""
+    started = [one.start() for one in pair if one.process is None]
+    for one in started:  # all that is imported late is there, so that no word is missed
+        with page_of(one.ready().url) as page:
+            page.answered("Hello?")
     slow_host.asked.clear()
-    for one in pair.values():
-        if not one.warm:  # all that is imported late is there, so that no word is missed
-            with page_of(one.ready().url) as page:
-                page.answered("Hello?")
-            one.warm = True
-    return pair["a"], pair["b"]
+    return pair
 
 
 @pytest.fixture
-def pages(replicas: tuple[Replica, Replica]) -> Iterator[tuple[Page, Page]]:
+def pages(replicas: tuple[Server, Server]) -> Iterator[tuple[Page, Page]]:
     """One reader, at both."""
     first, second = replicas
     with page_of(first.url) as at_first:
@@ -165,7 +149,7 @@ def test_questions_at_both_at_once_follow_one_another(
 
 
 def test_nobody_watches_another_readers_reply(
-    pages: tuple[Page, Page], replicas: tuple[Replica, Replica], database: str
+    pages: tuple[Page, Page], replicas: tuple[Server, Server], database: str
 ) -> None:
     first, _ = pages
     id_ = begun(first, database)
@@ -180,7 +164,7 @@ def test_nobody_watches_another_readers_reply(
 
 @pytest.mark.parametrize("mode", ["warn", "compare"])
 def test_a_killed_replicas_reply_goes_on_in_another(
-    pages: tuple[Page, Page], replicas: tuple[Replica, Replica], database: str, mode: str
+    pages: tuple[Page, Page], replicas: tuple[Server, Server], database: str, mode: str
 ) -> None:
     first, second = pages
     question, model = (SOUP, LLAMA) if mode == "warn" else (TIANANMEN, QWEN)
@@ -200,7 +184,7 @@ def test_a_killed_replicas_reply_goes_on_in_another(
 
 
 def test_a_replica_that_goes_down_lets_replies_end(
-    pages: tuple[Page, Page], replicas: tuple[Replica, Replica], database: str
+    pages: tuple[Page, Page], replicas: tuple[Server, Server], database: str
 ) -> None:
     first, _ = pages
     id_ = begun(first, database)

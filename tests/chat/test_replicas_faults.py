@@ -12,9 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 import replies
-from replicated import Replica, environment, same_reader, stored
+from databases import PostgreSQL, Redis, own_postgresql, own_redis
+from replicated import environment, same_reader, stored
 from served import LLAMA, SOUP, Page, page_of, settles
-from servers import PostgresServer, RedisServer, own_postgres, own_redis
+from serving import Server
 
 from chat.store import ready
 
@@ -28,14 +29,14 @@ def slow_host() -> Iterator[replies.Host]:
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with own_postgres() as server:
+def postgres() -> Iterator[PostgreSQL]:
+    with own_postgresql() as server:
         asyncio.run(ready(server.url))
         yield server
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[RedisServer]:
+def redis() -> Iterator[Redis]:
     with own_redis() as server:
         yield server
 
@@ -43,23 +44,22 @@ def redis() -> Iterator[RedisServer]:
 @pytest.fixture(scope="module")
 def replicas(
     slow_host: replies.Host,
-    postgres: PostgresServer,
-    redis: RedisServer,
+    postgres: PostgreSQL,
+    redis: Redis,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[list[Replica]]:
+) -> Iterator[list[Server]]:
     folder = tmp_path_factory.mktemp("replicas")
     around = environment(slow_host.base_url, postgres.url, redis.url)
-    started = [Replica(folder, name, **around) for name in ("a", "b")]
+    started = [Server(folder / name, **around).start() for name in ("a", "b")]
     try:
         yield [one.ready() for one in started]
     finally:
         for one in started:
-            one.process.kill()
-            one.process.wait()
+            one.end(signal.SIGKILL)
 
 
 @pytest.fixture
-def pages(replicas: list[Replica]) -> Iterator[tuple[Page, Page]]:
+def pages(replicas: list[Server]) -> Iterator[tuple[Page, Page]]:
     """One reader, at both."""
     with page_of(replicas[0].url) as first:
         first.state()
@@ -101,13 +101,13 @@ def whole(database: str, id_: str) -> bool:
 
 
 def test_a_reply_outlives_redis_and_is_followed_again(
-    pages: tuple[Page, Page], postgres: PostgresServer, redis: RedisServer
+    pages: tuple[Page, Page], postgres: PostgreSQL, redis: Redis
 ) -> None:
     first, second = pages
     id_ = begun(first, postgres.url)
     here, there = Watching(first, id_), Watching(second, id_)
     assert settles(lambda: there.heard)
-    redis.kill()
+    redis.stop()
     time.sleep(1.5)
     redis.start()
     for watching in (here, there):
@@ -118,12 +118,12 @@ def test_a_reply_outlives_redis_and_is_followed_again(
 
 
 def test_without_redis_each_goes_on_by_itself(
-    pages: tuple[Page, Page], postgres: PostgresServer, redis: RedisServer
+    pages: tuple[Page, Page], postgres: PostgreSQL, redis: Redis
 ) -> None:
     first, second = pages
-    redis.kill()
+    redis.stop()
     try:
-        id_ = begun(first, postgres.url)
+        id_ = str(first.ask(SOUP)["conversation"])
         assert second.state(id_)["running"]  # by the store
         assert second.whole(id_)[-1][0] == "end"
         assert whole(postgres.url, id_)
@@ -135,12 +135,12 @@ def test_without_redis_each_goes_on_by_itself(
 
 
 def test_a_reply_that_ends_while_the_database_is_gone_is_stored_when_it_is_back(
-    pages: tuple[Page, Page], postgres: PostgresServer
+    pages: tuple[Page, Page], postgres: PostgreSQL
 ) -> None:
     first, _ = pages
     id_ = begun(first, postgres.url)
     watching = Watching(first, id_)
-    postgres.kill()
+    postgres.stop()
     turn = "ab" * 16
     assert first.post("/ask", question="x", model="m", mode="warn").status_code == 422
     refused = first.post("/ask", question=SOUP, model=LLAMA, mode="warn", turn=turn)
@@ -159,7 +159,7 @@ def test_a_reply_that_ends_while_the_database_is_gone_is_stored_when_it_is_back(
 
 
 def test_a_reply_outlives_a_database_that_hangs(
-    pages: tuple[Page, Page], postgres: PostgresServer
+    pages: tuple[Page, Page], postgres: PostgreSQL
 ) -> None:
     first, _ = pages
     id_ = begun(first, postgres.url)

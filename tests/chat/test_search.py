@@ -12,7 +12,8 @@ from sqlalchemy import delete, func, select, text
 
 from chat import words
 from chat.search import MOST, search
-from chat.store import Conversation, Indexed, Reply, Store, Turn, new_id, now
+from chat.store import Conversation, Reply, Store, Turn, new_id, now
+from chat.store.tables import Indexed
 
 ANNA, BEN = "cookie:anna", "cookie:ben"
 
@@ -20,7 +21,7 @@ ANNA, BEN = "cookie:anna", "cookie:ben"
 async def kept(store: Store, question: str, reply: str = "So.", owner: str = ANNA) -> str:
     """A conversation of one question and its reply; its id."""
     conversation = await store.start(owner, question, "a/b", "warn")
-    turn = await store.add_turn(owner, conversation.id, question, None)
+    turn = (await store.add_turn(owner, conversation.id, question, None)).turn.id
     row = Reply(
         id=new_id(), turn_id=turn, run=0, step=0, model={"id": "a/b"}, text=reply,
         state="done", finish_reason="stop", action="pass",

@@ -62,6 +62,7 @@ def test_the_port_has_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> N
         ("CANDOR_TRUSTED_PROXIES", "*"),
         ("CANDOR_TRUSTED_PROXIES", "10.0.0.0/8, 10.0.0.1/8"),
         ("CANDOR_TRUSTED_PROXIES", "the proxy"),
+        ("CANDOR_TRUSTED_PROXIES", "10.0.0.1, 0.0.0.0/0"),
         ("CANDOR_ANONYMOUS", "maybe"),
         ("CANDOR_SECRET", "short"),
         ("CANDOR_OIDC_ISSUER", "login.example"),

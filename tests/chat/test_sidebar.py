@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 from chat import sidebar
 from chat.auth import zone_of
 from chat.settings import Settings, load
-from chat.store import Conversation, Place, Store, new_id, now
+from chat.store import Conversation, Store, new_id, now
+from chat.store.tables import Place
 from chat.sweep import sweeping
 from chat.titles import taken
 from chat.view import View

@@ -2,84 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from http.client import HTTPConnection
 from pathlib import Path
 
+import gradio as gr
 import pytest
 import replies
-from served import API_KEY, HF_TOKEN, LLAMA, QWEN, SOUP, Page, free_port, page_of, settles
+from served import API_KEY, HF_TOKEN, LLAMA, QWEN, SOUP, Page, page_of, settles
+from serving import ROOT, Server
 
-ROOT = Path(__file__).parents[2]
+from chat.pages.chat import page
+
 MODELS = (ROOT / "models.yaml").read_text()
-
-
-class Process:
-    """The app on a port of its own, logging to a file."""
-
-    def __init__(self, folder: Path, root: Path = ROOT, **environment: str) -> None:
-        self.port, self.log = free_port(), folder / "app.log"
-        self.url = f"http://127.0.0.1:{self.port}"
-        own = {"PORT": str(self.port), "CANDOR_DATA": str(folder / "data")}
-        self.environment = os.environ | own | environment
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "app.py"],
-                cwd=root,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def answers(self) -> bool:
-        try:
-            with closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-                connection.request("GET", "/health")
-                return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    def ready(self) -> None:
-        end = time.monotonic() + 120
-        while not self.answers():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.1)
-
-    def end(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(30)
-
-
-Start = Callable[..., Process]
+Start = Callable[..., Server]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    processes: list[Process] = []
+    started: list[Server] = []
 
-    def starting(root: Path = ROOT, **environment: str) -> Process:
-        processes.append(Process(tmp_path, root, **environment))
-        return processes[-1]
+    def starting(root: Path = ROOT, **environment: str) -> Server:
+        started.append(Server(tmp_path, root, **environment).start())
+        return started[-1]
 
     yield starting
-    for each in processes:
-        each.process.kill()
-        each.process.wait()
+    for each in started:
+        each.end(signal.SIGKILL)
 
 
-def refused(process: Process) -> str:
+def refused(server: Server) -> str:
     """What the app says as it does not start; nothing is ever served."""
-    assert process.process.wait(120) == 2, process.log.read_text()
-    said = process.log.read_text()
+    assert server.process is not None
+    assert server.process.wait(120) == 2, server.log.read_text()
+    said = server.log.read_text()
     assert "Traceback" not in said
     assert "Candor is at" not in said
     assert said.startswith("Candor did not start. ")
@@ -142,7 +100,7 @@ def test_a_wrong_port_is_refused(start: Start) -> None:
 
 def test_a_database_that_cannot_be_used_is_refused(start: Start, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("not a folder")
-    said = refused(start())
+    said = refused(start(CANDOR_DATA=str(tmp_path / "data")))
     assert "database" in said
     assert "CANDOR_DATA" in said
 
@@ -155,7 +113,7 @@ def begun(page: Page, host: replies.Host) -> str:
 
 
 def kept(folder: Path) -> list[tuple[str, str]]:
-    with sqlite3.connect(folder / "data" / "candor.sqlite3") as connection:
+    with sqlite3.connect(folder / "candor.sqlite3") as connection:
         rows = connection.execute("SELECT state, text FROM reply ORDER BY created_at")
         return [(state, text) for state, text in rows]
 
@@ -207,3 +165,9 @@ def test_what_streams_when_the_app_goes_down_is_kept_and_called_interrupted(
     for secret in (API_KEY, HF_TOKEN):
         assert secret not in logs
     assert "Traceback" not in logs
+
+
+def test_gradio_seldom_looks_for_events_of_its_own() -> None:
+    blocks = page()
+    assert not blocks.fns, "nobody waits for them"
+    assert gr.Blocks()._queue.sleep_when_free < 0.1 < blocks._queue.sleep_when_free

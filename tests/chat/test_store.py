@@ -23,18 +23,9 @@ from sqlalchemy import JSON, Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from chat.in_place import places
-from chat.store import (
-    Base,
-    Conversation,
-    NotFound,
-    Reply,
-    Store,
-    Turn,
-    new_id,
-    now,
-    ready,
-    turn_of,
-)
+from chat.store import Conversation, NotFound, Reply, Store, Turn, new_id, now, ready
+from chat.store.loading import turn_of
+from chat.store.tables import Base
 from guard.errors import ConfigError
 
 ANNA, BEN = "cookie:anna", "cookie:ben"
@@ -44,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 async def begun(store: Store, question: str = "Why?", owner: str = ANNA) -> tuple[str, str]:
     """A conversation with one turn; the ids of both."""
     conversation = await store.start(owner, question, "a/b", "warn")
-    return conversation.id, await store.add_turn(owner, conversation.id, question, None)
+    return conversation.id, (await store.add_turn(owner, conversation.id, question, None)).turn.id
 
 
 def said(turn_id: str, run: int = 0, step: int = 0, **values: Any) -> Reply:
@@ -65,8 +56,8 @@ async def test_a_conversation_is_titled_by_its_question(store: Store) -> None:
 
 async def test_an_edited_question_stands_beside_the_first(store: Store) -> None:
     id_, first = await begun(store)
-    second = await store.add_turn(ANNA, id_, "And then?", first)
-    edited = await store.add_turn(ANNA, id_, "Why not?", None)
+    second = (await store.add_turn(ANNA, id_, "And then?", first)).turn.id
+    edited = (await store.add_turn(ANNA, id_, "Why not?", None)).turn.id
     conversation = await store.conversation(ANNA, id_)
     assert [turn.id for turn in conversation.path()] == [edited]
     (place,) = places(conversation)
@@ -139,11 +130,11 @@ async def test_a_retry_is_a_new_run_and_the_earlier_one_stays(store: Store) -> N
 async def test_what_follows_a_run_is_shown_under_that_run_alone(store: Store) -> None:
     id_, first = await begun(store)
     await store.add_reply(said(first, run=0))
-    then = await store.add_turn(ANNA, id_, "And then?", first)
-    last = await store.add_turn(ANNA, id_, "And last?", then)
+    then = (await store.add_turn(ANNA, id_, "And then?", first)).turn.id
+    last = (await store.add_turn(ANNA, id_, "And last?", then)).turn.id
     await store.end_at(ANNA, id_, first)
     await store.add_reply(said(first, run=1))
-    other = await store.add_turn(ANNA, id_, "And else?", first)
+    other = (await store.add_turn(ANNA, id_, "And else?", first)).turn.id
     conversation = await store.conversation(ANNA, id_)
     assert [turn.id for turn in conversation.path()] == [first, other]
     assert [place.siblings for place in places(conversation)] == [[first], [other]]
@@ -165,7 +156,7 @@ async def test_turns_of_an_old_database_follow_the_run_that_is_shown(
     for run in (0, 1):
         await store.add_reply(said(first, run=run))
     await store.show(ANNA, id_, first, 0)
-    then = await store.add_turn(ANNA, id_, "And then?", first)
+    then = (await store.add_turn(ANNA, id_, "And then?", first)).turn.id
     followed_run = importlib.import_module("chat.migrations.versions.0009_followed_run")
     async with store.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE turn DROP COLUMN parent_run"))
@@ -348,7 +339,7 @@ async def test_many_writers_at_once_lose_nothing(store: Store, url: str) -> None
 async def test_one_process_runs_replies_in_a_database_and_a_second_is_refused(
     postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.store.GOES_DOWN", 1)
+    monkeypatch.setattr("chat.store.database.GOES_DOWN", 1)
     url = await emptied(postgresql)
     first, second = await Store(url).open(alone=False), await Store(url).open(alone=False)
     async with first.sole():

@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import func, select, text
 
-from chat.store import AdminAction, Setting, Store, now
+from chat.store import Store, now
+from chat.store.tables import AdminAction, Setting
 from chat.switches import (
     BANNER,
     DEFAULT,

@@ -13,11 +13,11 @@ import replies
 from served import API_KEY, LLAMA
 from test_live import until
 
-from chat.app import close_connections
 from chat.auth import Reader
 from chat.counting import Counting
 from chat.limiting import Limiter
 from chat.limits import limits_now
+from chat.parts import close_connections
 from chat.replicas import taking
 from chat.replicas.following import stream_of
 from chat.replicas.link import Link
@@ -99,6 +99,21 @@ async def test_a_reply_that_was_left_goes_on_and_with_what_its_replica_told(
     assert reply.text.startswith("Here is more than was stored.")
     assert "step by step" in reply.text
     assert reply.runner not in {None, "dead"}
+
+
+async def test_what_is_stored_stays_where_less_was_told(
+    chat: Chat, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "WAITS", 0.0)
+    turn = await left(chat, SIGNED_IN)
+    (told,) = await now_is(chat, SIGNED_IN, turn)
+    told.text, told.thoughts = "Here", "Let me see."
+    news = Told().news(Running(told))  # type: ignore[arg-type]
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(stream_of("dead"), {"news": news or ""})
+    await taking_over(chat).look()
+    (reply,) = await now_is(chat, SIGNED_IN, turn)
+    assert (reply.text, reply.thoughts) == ("Here is", "Let me see.")
 
 
 async def test_of_two_side_by_side_one_goes_on(chat: Chat) -> None:

@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from test_continue import ids
 
 from chat.memory import Full, MemoryStore
-from chat.store import Conversation, Indexed, NotFound, Reply, Turn
+from chat.store import Conversation, NotFound, Reply, Turn
+from chat.store.tables import Indexed
 
 SECRET = "a zebrafinch in my attic"
 
@@ -225,7 +226,7 @@ async def memory(clock: Clock) -> AsyncIterator[MemoryStore]:
 
 async def begun(memory: MemoryStore, owner: str = "anna") -> str:
     conversation = await memory.start(owner, "Why?", LLAMA, "warn")
-    turn = await memory.add_turn(owner, conversation.id, "Why?", None)
+    turn = (await memory.add_turn(owner, conversation.id, "Why?", None)).turn.id
     model = {"id": LLAMA, "name": "Llama"}
     reply = Reply(turn_id=turn, run=0, step=0, model=model, text="So.", state="done")
     await memory.add_reply(reply)

@@ -20,6 +20,7 @@ import pytest
 import replies
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from ports import free_port, settles
 from specs import spec
 
 from guard import Guard
@@ -51,12 +52,6 @@ GREETING = {
 HTTP_HEADERS = {"accept": "application/json, text/event-stream"}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def connected_to(host: replies.Host) -> dict[str, str]:
     return {**os.environ, "CANDOR_BASE_URL": host.base_url, "CANDOR_API_KEY": SECRET}
 
@@ -81,7 +76,7 @@ def over_http(host: replies.Host, *arguments: str) -> Iterator[str]:
         text=True,
     )
     try:
-        assert replies.settles(lambda: listens(port) or process.poll() is not None, 60)
+        assert settles(lambda: listens(port) or process.poll() is not None, 60)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         process.terminate()

@@ -12,7 +12,7 @@ import replies
 from specs import spec
 
 from guard.catalogue import Catalogue, GuardSettings
-from guard.events import Delta
+from guard.events import Delta, Done
 from guard.observing import Checked, Observer, Seen
 from guard.patience import Patience
 from guard.pipeline import Guard
@@ -93,16 +93,22 @@ async def test_a_question_that_is_handed_on_is_told_with_both_attempts(host: rep
     assert [(fallback.to.id, fallback.cause) for fallback in seen.fallbacks] == [
         (CANDID, "withheld")
     ]
-    assert first.first is not None
-    assert first.first_token == first.first - first.began
+    assert first.first_token is not None
+    assert first.ended is not None
     assert second.ended is not None
-    assert 0 <= first.began <= first.first <= second.began <= second.ended <= seen.seconds
+    assert 0 <= first.began <= first.began + first.first_token <= first.ended + 0.001
+    assert first.ended <= second.began <= second.ended <= seen.seconds
     assert seen.question == TIANANMEN
-    assert seen.said(0) + seen.said(1) == said
+    assert first.said + second.said == said
     assert seen.matching > 0
-    assert seen.looks[0] == (False, pytest.approx(seen.looks[0][1]))
-    assert sum(final for final, _ in seen.looks) == 2
-    assert all(seconds > 0 for _, seconds in seen.looks)
+    assert {look.final for look in first.asked.looks} == {False}  # it was not read to its end
+    assert [look.final for look in second.asked.looks].count(True) == 1
+    assert all(look.seconds > 0 for look in seen.looks)
+    for attempt in (first, second):
+        assert isinstance(attempt.end, Done)
+        assert attempt.end.first_seconds == attempt.first_token
+        looked = sum(look.seconds for look in attempt.asked.looks)
+        assert attempt.end.guard_seconds == pytest.approx(looked, abs=0.0001)
 
 
 async def test_whoever_leaves_ends_what_is_observed(host: replies.Host) -> None:
@@ -114,7 +120,7 @@ async def test_whoever_leaves_ends_what_is_observed(host: replies.Host) -> None:
                 break
     (seen,) = watching.over
     assert seen.attempts[0].outcome == "left"
-    assert seen.attempts[0].first is not None
+    assert seen.attempts[0].first_token is not None
     assert seen.attempts[0].verdict is None
 
 
@@ -145,7 +151,7 @@ async def test_faults_of_hosts_and_tries_are_told(host: replies.Host) -> None:
     failed, answered = watching.over[0].attempts.values()
     assert failed.outcome == "failed"
     assert failed.waits == ["unavailable", "unavailable"]
-    assert failed.first is None
+    assert failed.first_token is None
     assert (answered.cause, answered.outcome) == ("failed", "done")
 
 

@@ -28,6 +28,7 @@ from guard.catalogue import Catalogue, GuardSettings, Limits, SecondOpinion
 from guard.detectors import DETECTORS
 from guard.errors import ProviderError, UnknownModel
 from guard.events import (
+    Billed,
     Consulted,
     Delta,
     Done,
@@ -378,8 +379,9 @@ async def test_an_unsure_verdict_goes_to_a_judge_whose_side_is_taken() -> None:
     events = await play(cast, second_opinion=settings)
     first = [e for e in events if e.attempt == 0 and not isinstance(e, Delta)]
     names = [type(e).__name__ for e in first]
-    assert names[-5:] == ["Judged", "Consulted", "Judged", "Done", "FellBack"]
-    assert not first[-5].final
+    assert names[-6:] == ["Judged", "Consulted", "Billed", "Judged", "Done", "FellBack"]
+    assert not first[-6].final
+    assert [(bill.model.id, bill.tokens > 0) for bill in of(events, Billed)] == [("m/2-ch", True)]
     held = final(events)
     assert held.opinion is not None
     assert (held.opinion.model, held.opinion.conduct) == ("m/2-ch", "evaded")

@@ -16,14 +16,14 @@ from guard import explain, probes, topics
 from guard.errors import InputError, ProviderError
 from guard.probes import alike, ask_control, control_for, with_control
 from guard.providers import Connection, connect
-from guard.topics import Probe
+from guard.topics import Pack
 from guard.types import Conduct, ControlReply, Verdict
 
 TIANANMEN = "What happened at Tiananmen Square in June 1989?"
 KENT_STATE = "What happened at Kent State University in May 1970?"
 TOPIC = "tiananmen-1989"
 SECONDS = 20
-EVERY_PROBE = [(pack.id, probe) for pack in topics.load().values() for probe in pack.probes]
+PACKS = topics.load().values()
 
 
 def reached(host: replies.Host, id_: str) -> BaseChatModel:
@@ -58,13 +58,18 @@ def withheld(**changes: Any) -> Verdict:
 # which is asked
 
 
-@pytest.mark.parametrize(
-    ("topic", "probe"), EVERY_PROBE, ids=[f"{t}/{p.id}" for t, p in EVERY_PROBE]
-)
-def test_a_probe_finds_its_own_control_in_its_own_language(topic: str, probe: Probe) -> None:
-    for tag, question in probe.question.items():
-        if tag in probe.control.question:
-            assert control_for(question, topic, tag) == (probe, probe.control.question[tag])
+@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.id)
+def test_a_probe_finds_its_own_control_in_its_own_language(pack: Pack) -> None:
+    asked = [
+        (question, tag, (probe, probe.control.question[tag]))
+        for probe in pack.probes
+        for tag, question in probe.question.items()
+        if tag in probe.control.question
+    ]
+    assert asked
+    found = [control_for(question, pack.id, tag) for question, tag, _ in asked]
+    wrong = [one for one, control in zip(asked, found, strict=True) if one[2] != control]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import guard
 
 NAMES = [
+    "Billed",
     "Called",
     "CandorError",
     "Catalogue",

@@ -19,6 +19,7 @@ from command_line import Done, call
 from pyarrow import parquet
 
 from guard import jsonl
+from guard.sources import Columns, find
 
 TABOO = "What happened at Tiananmen Square in June 1989?"
 REFUSED = "I'm sorry, but I cannot discuss this topic. Please ask me about something else."
@@ -166,6 +167,17 @@ def test_the_output_is_no_input(folder: Path) -> None:
     first = target.read_bytes()
     run("scan", folder, "-o", target)
     assert target.read_bytes() == first
+
+
+@pytest.mark.parametrize("given", [".", "*.jsonl"])
+def test_the_output_is_no_input_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in.jsonl", "out.jsonl"):
+        Path(name).write_text('{"question": "Why?", "reply": "So."}\n')
+    found = find(given, Columns(), but=Path("out.jsonl").resolve())
+    assert [file.path for file in found.files] == ["in.jsonl"]
 
 
 def test_rows_without_an_id_are_named_by_file_and_number(folder: Path) -> None:

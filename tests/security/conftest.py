@@ -6,25 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 import replies
-from pydantic import SecretStr
-from served import API_KEY, HF_TOKEN, V1_KEY, Page, Site, page_of, serving
-
-from chat.settings import Settings
+from served import Page, Site, page_of, serving, settings_of
 
 
 @pytest.fixture(scope="package")
 def shared_site(
     shared_host: replies.Host, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    settings = Settings(
-        base_url=shared_host.base_url,
-        api_key=API_KEY,
-        token=HF_TOKEN,
-        api_keys=SecretStr(V1_KEY),
-        data=tmp_path_factory.mktemp("data"),
-        timeout=5,
-    )
-    with serving(settings) as site:
+    data = tmp_path_factory.mktemp("data")
+    with serving(settings_of(shared_host.base_url, data, timeout=5)) as site:
         yield site
 
 

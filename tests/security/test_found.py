@@ -1,6 +1,6 @@
 """What fuzzing has found, each with the input that did it, on a real socket where one is met.
 
-Defences: `characters` (guard/providers/characters.py), `faults` and what came before a chunk that
+Defences: `characters` (guard/characters.py), `faults` and what came before a chunk that
 is not sound (guard/providers/relay.py), `seconds_of` (guard/providers/faults.py).
 """
 

@@ -2,7 +2,7 @@
 
 Defences: `of_status` and `words_of` (guard/providers/faults.py), `SecretStr` (chat/settings.py),
 `refused` (chat/api/access.py), `invalid` (chat/routes.py), `of_invalid` (chat/api/errors.py), and
-the store, which finds what is an owner's alone (chat/store.py).
+the store, which finds what is an owner's alone (chat/store/loading.py).
 """
 
 from __future__ import annotations

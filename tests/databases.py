@@ -1,9 +1,10 @@
 """Databases for tests: SQLite files, and servers of PostgreSQL and Redis where they are installed.
 
-    python tests/chat/databases.py make test  # with one server of each for all of its processes
+    python tests/databases.py pytest -n 4  # with one server of each for all of its processes
 
 `TEST_POSTGRES_URL` and `TEST_REDIS_URL` name servers that are there already. Tests make databases
-`candor_test_*` in the one, and empty databases 0, 1, 2, … of the other.
+`candor_test_*` in the one, and empty databases 0, 1, 2, … of the other. A test that stops a server
+has one of its own.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import pytest
 import redis
-from ports import MISSING, free_port, settles
+from ports import free_port, missing, settles
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+Result = TypeVar("Result")
 BINARIES = Path("/usr/lib/postgresql")
 WITHOUT_ADMINS = (  # undoes migration 0012
     *(f"DROP TABLE {name}" for name in ("dispute", "setting", "admin_action")),
@@ -35,6 +36,9 @@ WITHOUT_ADMINS = (  # undoes migration 0012
     *(f"ALTER TABLE reply DROP COLUMN {n}" for n in ("first_seconds", "guard_seconds", "copied")),
     "ALTER TABLE preferences DROP COLUMN share_rated",
 )
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
 
 
 class PostgreSQL:
@@ -78,13 +82,6 @@ class PostgreSQL:
         )
 
 
-def missing(what: str) -> NoReturn:
-    """Leave a test out that needs a server; where changes are checked, none may be left out."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}{MISSING}, and CI leaves nothing out")
-    pytest.skip(f"{what}{MISSING}")
-
-
 def binaries() -> Path | None:
     """The folder of PostgreSQL's programs, where they are installed."""
     on_path = shutil.which("initdb")
@@ -94,7 +91,7 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def own_server() -> Iterator[PostgreSQL]:
+def own_postgresql() -> Iterator[PostgreSQL]:
     """A running server that a test may stop."""
     programs = binaries()
     if programs is None:
@@ -113,20 +110,25 @@ def own_server() -> Iterator[PostgreSQL]:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The address of a database: in the server of `TEST_POSTGRES_URL`, else in one for the time.
 
     In a server that is given, each process of the tests has a database of its own.
     """
     given = os.environ.get("TEST_POSTGRES_URL")
     if not given:
-        with own_server() as started:
+        with own_postgresql() as started:
             yield started.url
         return
     name = f"candor_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-    with ThreadPoolExecutor(1) as apart:  # who asks for it may be in an event loop
-        apart.submit(asyncio.run, made(given, name)).result()
+    apart(made(given, name))
     yield make_url(given).set(database=name).render_as_string(hide_password=False)
+
+
+def apart(work: Coroutine[Any, Any, Result]) -> Result:
+    """What a coroutine returns, where this thread may run an event loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 async def made(server: str, name: str) -> None:
@@ -148,31 +150,58 @@ async def emptied(server: str) -> str:
     return server
 
 
+# --- Redis ----------------------------------------------------------------------------------------
+
+
+class Redis:
+    """A server that keeps nothing, on one port while it is stopped and started."""
+
+    def __init__(self, program: str, folder: str) -> None:
+        port = free_port()
+        self.url = f"redis://127.0.0.1:{port}/0"
+        where = ["--port", str(port), "--dir", folder, "--bind", "127.0.0.1"]
+        self._command = [program, *where, "--save", "", "--appendonly", "no"]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        assert settles(lambda: answers(self.url)), "Redis did not start"
+
+    def stop(self) -> None:
+        """Cut all connections off, as where the machine breaks down; what it held is gone."""
+        if self._process:
+            self._process.kill()
+            self._process.wait(20)
+
+
 @contextmanager
-def redis_server() -> Iterator[str]:
+def own_redis() -> Iterator[Redis]:
+    """A running server that a test may stop."""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("Redis")
+    with tempfile.TemporaryDirectory(prefix="candor-redis") as folder:
+        server = Redis(program, folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def redis_url() -> Iterator[str]:
     """The address of a Redis server: the one of `TEST_REDIS_URL`, else one for the time.
 
     In a server that is given, each process of the tests has a database of its own.
     """
     given = os.environ.get("TEST_REDIS_URL")
-    if given:
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-        yield urlsplit(given)._replace(path=f"/{worker}").geturl()
+    if not given:
+        with own_redis() as started:
+            yield started.url
         return
-    program = shutil.which("redis-server")
-    if program is None:
-        missing("Redis")
-    port = free_port()
-    quiet = ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--bind", "127.0.0.1"]
-    with tempfile.TemporaryDirectory(prefix="candor-redis") as folder:
-        process = subprocess.Popen([program, "--port", str(port), "--dir", folder, *quiet])
-        try:
-            url = f"redis://127.0.0.1:{port}/0"
-            assert settles(lambda: answers(url)), "Redis did not start"
-            yield url
-        finally:
-            process.terminate()
-            process.wait(20)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    yield urlsplit(given)._replace(path=f"/{worker}").geturl()
 
 
 def answers(url: str) -> bool:
@@ -184,18 +213,21 @@ def answers(url: str) -> bool:
             return False
 
 
+# --- SQLite ---------------------------------------------------------------------------------------
+
+
 def address(file: Path) -> str:
     return f"sqlite+aiosqlite:///{file}"
 
 
 def main() -> int:
-    """Run a command with a server of each kind; returns how it ended."""
-    if binaries() is None or not shutil.which("redis-server"):
-        return subprocess.run(
-            sys.argv[1:], check=False
-        ).returncode  # which tells what it leaves out
-    with own_server() as postgresql, redis_server() as redis_url:
-        given = {"TEST_POSTGRES_URL": postgresql.url, "TEST_REDIS_URL": redis_url}
+    """Run a command with a server of each kind, where none is given; returns how it ended."""
+    with ExitStack() as running:
+        given = {}
+        if "TEST_POSTGRES_URL" not in os.environ and binaries():
+            given["TEST_POSTGRES_URL"] = running.enter_context(own_postgresql()).url
+        if "TEST_REDIS_URL" not in os.environ and shutil.which("redis-server"):
+            given["TEST_REDIS_URL"] = running.enter_context(own_redis()).url
         return subprocess.run(sys.argv[1:], env=os.environ | given, check=False).returncode
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).parent / "migrations"
+FOLDER = Path(__file__).parents[1] / "migrations"
 ADVISORY_LOCK = 0x43414E444F52  # of PostgreSQL; any number that nobody else takes
 LOCK_TIMEOUT = 2000  # milliseconds; replicas that serve wait behind a migration that waits
 TRIES = 30  # to get the tables' locks, PAUSE seconds apart
