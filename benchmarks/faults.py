@@ -19,8 +19,8 @@ from its begin until ten seconds after its end:
 - recovery: how long after the end of the fault the last question was put that was not answered.
 
 What the store holds is read from the database itself, at the end. The soak asks on without faults
-and measures the app's memory and open files. Not covered: several machines, and what a network
-between them does.
+and measures the app's memory and open files. A part that is run alone takes its place among the
+results of the others. Not covered: several machines, and what a network between them does.
 """
 
 from __future__ import annotations
@@ -329,7 +329,7 @@ def measured(setup: Setup, only: Sequence[str] | None) -> list[Counted]:
         time.sleep(3)  # what could not be stored is written now
         found = asyncio.run(stored(setup.database))
         results.append(counted(fault.name, puts, found, gone))
-        ERRORS.print(f"{setup.name}: {results[-1]}")
+        ERRORS.print(f"{setup.name}: {results[-1]}", markup=False)
     return results
 
 
@@ -385,6 +385,21 @@ def table(results: Sequence[Counted]) -> str:
     return "\n".join([*head, *rows])
 
 
+def keep(out: Path, setup: str, results: Sequence[Counted], soaked: Soaked | None) -> None:
+    """Write what was found; of what was not run now, earlier results stay."""
+    known = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    setups = known.get("setups", {})
+    before = setups.get(setup, {"faults": [], "soak": None})
+    rows = {row["fault"]: row for row in before["faults"]} | {r.fault: vars(r) for r in results}
+    setups[setup] = {
+        "faults": [rows[fault.name] for fault in LISTED if fault.name in rows],
+        "soak": vars(soaked) | {"growth": round(soaked.growth, 4)} if soaked else before["soak"],
+    }
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    result = {"machine": machine, "people": PEOPLE, "wanted": WANTED, "setups": setups}
+    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -399,7 +414,6 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Inject everything, print the tables and write the JSON."""
     arguments = parse()
-    told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.setups:
             place, port = Path(folder) / name, free_port()
@@ -411,16 +425,10 @@ def main() -> None:
             ):
                 results = measured(setup, arguments.only)
                 soaked = soak(setup, arguments.soak) if arguments.soak else None
-            told[name] = {
-                "faults": [vars(row) for row in results],
-                "soak": {**vars(soaked), "growth": round(soaked.growth, 4)} if soaked else None,
-            }
             print(f"\n{NAMES[name]}\n\n{table(results)}")
             if soaked:
-                print(f"\nSoak of {soaked.seconds:g} s: {told[name]['soak']}")
-    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
-    result = {"machine": machine, "people": PEOPLE, "wanted": WANTED, "setups": told}
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+                print(f"\nSoak of {soaked.seconds:g} s: {soaked}, growth {soaked.growth:.4f}")
+            keep(arguments.out, name, results, soaked)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ those of `--data`. Prints a table and writes JSON. The parts:
 
 - growth: the same rows by one process and by two, in short rounds by turns, so that other work of
   the machine hits both alike; the median of the rounds' ratios. A round's clock runs from when all
-  workers are at it: what they cost to start is told by the whole scan. Beside it the processor's
-  time that all processes took for a reply, which other work does not lengthen much;
+  workers have done a part until they begin on the last ones: what they cost to start is told by the
+  whole scan. Beside it the processor's time that all processes took for a reply, and what two
+  processes that share nothing gain on this machine (a loop that counts): more cannot be had;
 - whole: `python -m guard scan` on all rows, as one would start it, and the memory of all its
   processes (PSS) sampled on the way: the peak up to 10 %, 50 % and 100 % of the rows.
 
@@ -21,10 +22,12 @@ import argparse
 import gzip
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
@@ -35,14 +38,22 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from guard import scan as looks
 from guard.checkpoint import Journal
-from guard.sources import Columns, Source, find
+from guard.scan import Part, Work
+from guard.sources import Chunk, Columns, Source, find
 from guard.train import OWN
-from guard.workers import here, spread
+from guard.workers import AHEAD, here, spread
 
 COLUMNS = Columns(id="id")
 MODEL = "Qwen/QwQ-32B"
 SHARES = (0.1, 0.5, 1.0)
-FIRST = 4  # parts, by which each of two workers has done one
+LOOP = """
+import time
+end, count = time.perf_counter() + 1, 0
+while time.perf_counter() < end:
+    count += 1
+print(count)
+"""
+LAST = 2 * AHEAD  # parts that two workers hold at once
 WANTED = 1.8  # times as many replies by two workers as by one
 
 
@@ -91,6 +102,8 @@ def write(target: Path, data: Path, count: int) -> None:
     opened = gzip.open if data.suffix == ".gz" else open
     with opened(data, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
+    # some kinds of rows take twice as long: each part is to hold all of them
+    random.Random(1).shuffle(rows)  # noqa: S311 - only an order
     with target.open("w", encoding="utf-8") as file:
         for number, row in enumerate(islice(cycle(rows), count)):
             told = {"question": row["question"], "reply": f"{row['reply']} ({number})"}
@@ -101,29 +114,54 @@ def growth(source: Source, rounds: int) -> dict[str, Any]:
     """One process and two by turns."""
     pairs = [(one_round(source, 1), one_round(source, 2)) for _ in range(rounds)]
     alone, both = zip(*pairs, strict=True)
+    bare = [loops(2) / loops(1) for _ in range(rounds)]
     return {
         "replies a second, one": statistics.median(each.speed for each in alone),
         "replies a second, two": statistics.median(each.speed for each in both),
         "ratio": statistics.median(two.speed / one.speed for one, two in pairs),
         "ratios": [two.speed / one.speed for one, two in pairs],
+        "ratio of a bare loop": statistics.median(bare),
         "processor ms a reply, one": 1000 * statistics.median(each.processor for each in alone),
         "processor ms a reply, two": 1000 * statistics.median(each.processor for each in both),
     }
 
 
+class Signed:
+    """The work on a part, signed with the process that did it."""
+
+    def __init__(self, work: Work[Any]) -> None:
+        self.work, self.prepare = work, work.prepare
+
+    def __call__(self, chunk: Chunk) -> tuple[int, Part]:
+        return os.getpid(), self.work(chunk)
+
+
 def one_round(source: Source, workers: int) -> Round:
-    """One scan without its first parts, while which workers start."""
-    work = looks.scan(COLUMNS)
+    """A scan between its first parts, while which workers start, and its last, when some rest."""
+    work: Any = Signed(looks.scan(COLUMNS))
     work.prepare()
-    chunks = source.chunks()
+    chunks = [*source.chunks()]
     done = here(work, chunks) if workers == 1 else spread(work, chunks, workers)
-    for _ in range(FIRST):
-        next(done)
+    at_it: set[int] = set()
+    parts = 0
+    while len(at_it) < workers:
+        at_it.add(next(done).part[0])
+        parts += 1
+    if len(chunks) - LAST <= parts:
+        raise SystemExit("the rounds are too short: more --round-rows")
     begun, before, rows = time.perf_counter(), processor(os.getpid()), 0
-    for each in done:
-        rows += each.part.rows
-        ended, used = time.perf_counter(), processor(os.getpid()) - before
+    for each in islice(done, len(chunks) - LAST - parts):
+        rows += each.part[1].rows
+    ended, used = time.perf_counter(), processor(os.getpid()) - before
+    deque(done, maxlen=0)
     return Round(rows / (ended - begun), used / rows)
+
+
+def loops(processes: int) -> int:
+    """How far so many processes count in a second, together."""
+    command = [sys.executable, "-c", LOOP]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(processes)]
+    return sum(int(process.communicate()[0]) for process in running)
 
 
 def processor(process: int) -> float:
@@ -184,6 +222,7 @@ def shown(result: dict[str, Any]) -> str:
 | replies a second by one process | {grown["replies a second, one"]:.0f} |
 | replies a second by two workers | {grown["replies a second, two"]:.0f} |
 | growth from one to two (wanted {WANTED}: {verdict}) | {grown["ratio"]:.2f} |
+| growth of a loop that shares nothing | {grown["ratio of a bare loop"]:.2f} |
 | processor ms a reply, one and two | {grown["processor ms a reply, one"]:.2f}, \
 {grown["processor ms a reply, two"]:.2f} |
 | {result["rows"]:,} replies, start and end counted (s) | {all_rows["seconds"]:.0f} |

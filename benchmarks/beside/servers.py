@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx2
 
@@ -57,28 +58,46 @@ class Server:
 
 @contextmanager
 def serving(command: list[str], port: int, health: str, **environment: str) -> Iterator[Server]:
-    """A server on `port` for as long as the block runs.
+    """A server on `port` for as long as the block runs; raises as `started`."""
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log, started(command, url + health, log, environment) as one:
+        try:
+            yield Server(url, one.pid)
+        finally:
+            one.terminate()
+
+
+def started(
+    command: list[str], address: str, log: BinaryIO, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """A server's process, as soon as `address` answers; what it writes goes into `log`.
 
     Raises:
         SystemExit: it did not start; says what it wrote last.
     """
-    url = f"http://127.0.0.1:{port}"
     held = {**os.environ, "NO_PROXY": "127.0.0.1", **environment}
-    with (
-        tempfile.TemporaryFile() as log,
-        subprocess.Popen(command, cwd=ROOT, env=held, stdout=log, stderr=log) as process,
-    ):
-        try:
-            end = time.monotonic() + PATIENCE
-            while not answers(url + health):
-                if process.poll() is not None or time.monotonic() > end:
-                    log.seek(0)
-                    last = log.read()[-LAST_WORDS:].decode(errors="replace")
-                    raise SystemExit(f"{' '.join(command)} did not start:\n{last}")
-                time.sleep(0.1)
-            yield Server(url, process.pid)
-        finally:
-            process.terminate()
+    process = subprocess.Popen(command, cwd=ROOT, env=held, stdout=log, stderr=log)
+    try:
+        ready = settles(process, address)
+    except BaseException:
+        process.kill()
+        raise
+    if not ready:
+        process.kill()
+        log.seek(0)
+        last = log.read()[-LAST_WORDS:].decode(errors="replace")
+        raise SystemExit(f"{' '.join(command)} did not start:\n{last}")
+    return process
+
+
+def settles(process: subprocess.Popen[bytes], address: str) -> bool:
+    """Whether a server comes to answer before it ends, or takes too long."""
+    end = time.monotonic() + PATIENCE
+    while not answers(address):
+        if process.poll() is not None or time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def answers(address: str) -> bool:

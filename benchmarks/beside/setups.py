@@ -10,20 +10,17 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
-
 from beside import backing
 from beside.backing import Backing
-from beside.servers import BESIDE, ROOT, free_port
+from beside.servers import BESIDE, free_port, started
 
 TIMEOUT = 8  # seconds of silence that the app grants a host
-DISK = "48m"  # of the small disk
+DISK = "768m"  # of the small disk
 
 
 @dataclass
@@ -40,21 +37,10 @@ class App:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, and wait until it answers.
-
-        Raises:
-            SystemExit: it does not; says what it wrote last.
-        """
-        told = {**os.environ, **self.environment, "PORT": str(self.port)}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "app.py"], cwd=ROOT, env=told, stdout=log, stderr=log
-            )
-        end = time.monotonic() + 120
-        while not healthy(self.url):
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"the app did not start:\n{self.log.read_text()[-2000:]}")
-            time.sleep(0.1)
+        """Start it, and wait until it answers; raises as `started`."""
+        told = {**self.environment, "PORT": str(self.port)}
+        with self.log.open("a+b") as log:
+            self.process = started([sys.executable, "app.py"], f"{self.url}/health", log, told)
 
     def end(self, which: int) -> None:
         if self.process:
@@ -75,13 +61,6 @@ class App:
         if self.process is None:
             raise SystemExit("the app does not run")
         return self.process.pid
-
-
-def healthy(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/health", timeout=5, trust_env=False).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 @dataclass
