@@ -80,8 +80,9 @@ class HubError(CandorError):
 class ProviderError(CandorError):
     """The host of a model failed.
 
-    `retry_after` is the number of seconds the host asked to wait, where it said so. What the reader
-    can do is told by kind, in the reader's language (`explain.fault`).
+    `retry_after` is the number of seconds the host asked to wait, where it said so, or for which it
+    is left alone. What the reader can do is told by kind, in the reader's language
+    (`explain.fault`).
     """
 
     def __init__(self, kind: FaultKind, message: str, *, retry_after: float | None = None) -> None:

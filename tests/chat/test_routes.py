@@ -193,6 +193,15 @@ def test_with_nobody_left_to_ask_the_reader_is_told(page: Page) -> None:
     assert "models.yaml" in detail(answer)
 
 
+def test_a_host_that_we_leave_alone_is_not_said_to_ask_for_it(page: Page) -> None:
+    question = f"{SOUP} fault:500@command"
+    for _ in range(3):
+        id_ = page.answered(question, model="CohereLabs/c4ai-command-a-03-2025", mode="warn")
+    told = page.state(id_)["thread"]
+    assert "is left alone for a while. Try again in a few seconds" in told
+    assert "asks to wait" not in told
+
+
 def test_rating_is_kept_and_taken_back(page: Page) -> None:
     id_ = page.answered(TIANANMEN, model=QWEN)
     (reply,) = ids("reply", shown(page.state(id_)))
