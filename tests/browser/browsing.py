@@ -206,7 +206,8 @@ def fits(page: Page) -> None:
 
 def tappable(page: Page) -> None:
     """What one taps is as large as a finger; links within text are as their line is."""
-    assert page.evaluate(SMALL, FINGER) == []
+    small = page.evaluate(SMALL, FINGER)
+    assert not small, f"too small to be tapped: {small}"
 
 
 def beside(window: Window, path: str = "/models") -> Page:
