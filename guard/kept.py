@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,4 +62,5 @@ def keep(place: Path, content: bytes) -> None:
         part.write_bytes(content)
         part.replace(place)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be taken away either
+            part.unlink()

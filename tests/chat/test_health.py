@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +16,8 @@ import httpx2
 import pytest
 import replies
 from links import linked
-from served import SOUP, Page, listening, serving
+from ports import free_port
+from served import SOUP, Page, Site, listening, serving
 from specs import spec
 
 from chat.api.access import Access
@@ -32,6 +37,7 @@ from guard.providers import Connection
 from guard.providers.connect import on_offer
 from guard.types import Message
 
+DOCKERFILE = (Path(__file__).parents[2] / "Dockerfile").read_text(encoding="utf-8")
 Found = tuple[str, dict[str, str]]
 
 
@@ -60,6 +66,19 @@ def test_a_deployment_that_has_all_it_needs_is_ready(page: Page) -> None:
     assert told["parts"]["store"] == {"status": "ok"}
     assert told["parts"]["providers"]["kind"] == "openai_compatible"
     assert "127.0.0.1" not in answer.text, "who may ask does not learn addresses"
+
+
+def test_the_image_asks_at_the_port_that_is_served(site: Site) -> None:
+    command = DOCKERFILE.split("HEALTHCHECK")[1].partition("CMD ")[2].splitlines()[0]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def asked(port: int) -> int:
+        values = os.environ | {"PATH": path, "PORT": str(port), "NO_PROXY": "127.0.0.1"}
+        ran = subprocess.run(["sh", "-c", command], env=values, check=False, capture_output=True)
+        return ran.returncode
+
+    assert asked(urlsplit(site.url).port or 0) == 0
+    assert asked(free_port()) != 0
 
 
 def test_without_a_host_scripted_replies_are_ready(tmp_path: Any) -> None:

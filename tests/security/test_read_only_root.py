@@ -27,6 +27,9 @@ START = """
 mount --make-rprivate /
 mount -t tmpfs -o mode=1777 tmpfs {data}
 mount -t tmpfs -o mode=1777 tmpfs {temporary}
+for each in $(find {root}/guard {root}/chat -name '.kept*'); do
+  mount --bind /dev/null "$each"  # a new image has none
+done
 mount -o remount,ro,bind /
 for each in /dev/shm /run {top}; do mount -o remount,ro,bind "$each" 2>/dev/null || true; done
 cd {root}
