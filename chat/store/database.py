@@ -34,6 +34,7 @@ TWO_PROCESSES = (
     "else end the other, or give CANDOR_DATABASE_URL another database."
 )
 ADVICE = "Set CANDOR_DATA to a folder that can be written, or CANDOR_DATABASE_URL."
+ADVICE_ON_SERVERS = "See that its server runs and lets Candor in, or mend CANDOR_DATABASE_URL."
 T = TypeVar("T")
 
 
@@ -104,7 +105,8 @@ class Database:
     def unusable(self, error: Exception) -> ConfigError:
         """What to say of an error of the database."""
         shown, cause = self.url.render_as_string(hide_password=True), getattr(error, "orig", error)
-        return ConfigError(f"the database {shown} cannot be used: {cause}. {ADVICE}")
+        advice = ADVICE if self._threads else ADVICE_ON_SERVERS
+        return ConfigError(f"the database {shown} cannot be used: {cause}. {advice}")
 
     async def migrate(self) -> None:
         """Bring the tables up to date."""

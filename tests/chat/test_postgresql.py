@@ -165,6 +165,7 @@ async def test_a_server_that_says_nothing_is_told() -> None:
         with pytest.raises(ConfigError, match="cannot be used") as caught:
             await ready(f"postgresql://candor:s3cret@127.0.0.1:{port}/x")
     assert "s3cret" not in str(caught.value)
+    assert "See that its server runs" in str(caught.value)
     hole.close()
 
 
