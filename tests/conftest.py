@@ -51,7 +51,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was left out, as a server was not there to test against."""
+    """Say what was left out, as a server was not there, and what was tried twice, and why."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        why = getattr(report.longrepr, "reprcrash", None)
+        first, *_ = (why.message if why else report.longreprtext).splitlines() or [""]
+        terminalreporter.write_line(f"Tried twice: {report.nodeid}: {first}", yellow=True)
     skipped = terminalreporter.stats.get("skipped", ())
     reasons = Counter(str(report.longrepr[-1]).removeprefix("Skipped: ") for report in skipped)
     for reason, number in sorted(reasons.items()):
