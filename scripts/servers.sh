@@ -1,8 +1,9 @@
 #!/bin/sh
-# Install what tests of replicas run against, from Debian's packages where absent: PostgreSQL, Redis, Caddy.
+# Install what tests of replicas run against, from Debian's packages where absent: PostgreSQL, PgBouncer, Redis, Caddy.
 set -eu
 absent=
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || absent="postgresql"
+command -v pgbouncer >/dev/null || absent="$absent pgbouncer"
 command -v redis-server >/dev/null || absent="$absent redis-server"
 command -v caddy >/dev/null || absent="$absent caddy"
 [ -n "$absent" ] || exit 0

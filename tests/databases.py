@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import redis
-from ports import free_port, missing, settles
+from ports import connects, free_port, missing, settles
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -123,6 +123,33 @@ def postgresql() -> Iterator[str]:
     name = f"candor_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     apart(made(given, name))
     yield make_url(given).set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def pooled(server: str) -> Iterator[str]:
+    """The address of the same databases through PgBouncer, which gives connections out in turn."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        missing("PgBouncer")
+    at, port = make_url(server), free_port()
+    with tempfile.TemporaryDirectory(prefix="candor-pool") as folder:
+        users, settings = Path(folder) / "users", Path(folder) / "pgbouncer.ini"
+        users.write_text(f'"{at.username}" ""\n')
+        settings.write_text(
+            f"[databases]\n* = host={at.host} port={at.port}\n[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {users}\npool_mode = session\n"
+        )
+        for each in (Path(folder), users, settings):
+            each.chmod(0o755)
+        user = "nobody" if os.getuid() == 0 else None  # it refuses to run as root
+        process = subprocess.Popen([program, "-q", str(settings)], user=user)
+        try:
+            assert settles(lambda: connects(port)), "PgBouncer did not start"
+            yield at.set(port=port).render_as_string(hide_password=False)
+        finally:
+            process.kill()
+            process.wait(20)
 
 
 def apart(work: Coroutine[Any, Any, Result]) -> Result:

@@ -26,6 +26,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def connects(port: int) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def settles(reached: Callable[[], Any], seconds: float = 20, every: float = 0.02) -> bool:
     """Whether `reached`, asked `every` so many seconds, comes true within a generous time."""
     end = time.monotonic() + seconds

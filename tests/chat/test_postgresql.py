@@ -9,6 +9,7 @@ import asyncio
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import databases
 import httpx2
@@ -156,6 +157,20 @@ def test_a_reply_that_runs_while_the_server_is_away_is_told_whole(
     database.start()
     assert [name for name, _ in heard][-1] == "end"
     assert questions(reader, id_) == 1
+
+
+def test_through_a_pooler_it_starts_answers_and_starts_again(
+    host: replies.Host, postgresql: str, tmp_path: Path
+) -> None:
+    with databases.pooled(databases.apart(databases.emptied(postgresql))) as url:
+        settings = settings_of(host.base_url, tmp_path, database_url=url)
+        with serving(settings) as site, reader_of(site) as page:
+            id_ = page.answered(SOUP, model=LLAMA)
+            assert found(page, "lentil") == {id_}
+            kept = page.http.cookies
+        with serving(settings) as site, reader_of(site) as page:
+            page.http.cookies = kept
+            assert questions(page, id_) == 1
 
 
 async def test_a_server_that_says_nothing_is_told() -> None:

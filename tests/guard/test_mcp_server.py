@@ -20,7 +20,7 @@ import pytest
 import replies
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from ports import free_port, settles
+from ports import connects, free_port, settles
 from specs import spec
 
 from guard import Guard
@@ -56,14 +56,6 @@ def connected_to(host: replies.Host) -> dict[str, str]:
     return {**os.environ, "CANDOR_BASE_URL": host.base_url, "CANDOR_API_KEY": SECRET}
 
 
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True
-
-
 @contextmanager
 def over_http(host: replies.Host, *arguments: str) -> Iterator[str]:
     """`python -m guard mcp --http`; fails where it prints a secret, or a result, or crashes."""
@@ -76,7 +68,7 @@ def over_http(host: replies.Host, *arguments: str) -> Iterator[str]:
         text=True,
     )
     try:
-        assert settles(lambda: listens(port) or process.poll() is not None, 60)
+        assert settles(lambda: connects(port) or process.poll() is not None, 60)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         process.terminate()
