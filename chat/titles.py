@@ -16,6 +16,7 @@ from typing import NamedTuple
 from guard.asking import Metered, whole_reply, within
 from guard.errors import ProviderError
 from guard.events import Billed
+from guard.observing import tell
 from guard.pipeline import Guard
 from guard.plain import one_line
 from guard.providers import connect
@@ -131,7 +132,9 @@ class Titles:
             async with within(SECONDS):
                 said = await whole_reply(chat, messages, LIMIT, temperature=0.0, max_tokens=TOKENS)
         finally:
-            await asker.billed(chat.bill(0))
+            bill = chat.bill(0)
+            tell(asker.guard.observers, bill)
+            await asker.billed(bill)
         return taken(split_thinking(said.text).answer, turn.question, asker.guard, model)
 
 

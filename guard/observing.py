@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from .attempt import STOPPED, Attempt, Look
 from .errors import FaultKind
 from .events import (
+    Billed,
     Cause,
     Delta,
     Done,
@@ -141,7 +142,7 @@ class Checked(Value):
 class Observer(Protocol):
     """Watches questions and checks.
 
-    `checked` may be called in any thread. What either raises is logged, and harms no reply.
+    `checked` may be called in any thread. What any raises is logged, and harms no reply.
     """
 
     def asked(self, seen: Seen) -> AbstractContextManager[None]:
@@ -149,6 +150,9 @@ class Observer(Protocol):
 
     def checked(self, checked: Checked) -> None:
         """A finished reply was judged."""
+
+    def billed(self, billed: Billed) -> None:
+        """A model was asked besides the replies."""
 
 
 @contextmanager
@@ -182,8 +186,11 @@ def logged(observer: Observer) -> Iterator[None]:
         log.exception("the observer %s failed", type(observer).__name__)
 
 
-def tell(observers: Iterable[Observer], checked: Checked) -> None:
-    """Tell of a finished reply that was judged."""
+def tell(observers: Iterable[Observer], what: Checked | Billed) -> None:
+    """Tell of a finished reply that was judged, or of what was asked besides."""
     for observer in observers:
         with logged(observer):
-            observer.checked(checked)
+            if isinstance(what, Checked):
+                observer.checked(what)
+            else:
+                observer.billed(what)

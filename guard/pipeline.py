@@ -155,6 +155,8 @@ class Guard:
             async with aclosing(run.events(first)) as events:
                 async for event in events:
                     seen.take(event)
+                    if isinstance(event, Billed):
+                        tell(self.observers, event)
                     yield event
 
     async def control(
@@ -191,8 +193,10 @@ class Guard:
                 chat, question, verdict, language, CONTROL_SECONDS, options=options
             )
         finally:
+            bill = chat.bill(0)
+            tell(self.observers, bill)
             if billed:
-                await billed(chat.bill(0))
+                await billed(bill)
 
 
 def finished(

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from guard.events import Billed
 from guard.observing import AttemptSeen, Checked, Seen
 
 from .settings import TelemetrySettings
@@ -138,6 +139,10 @@ class ReplyLog:
         held = checked.verdict
         told = {"verdict": held.status, "conduct": held.conduct, **seconds(checked.seconds)}
         REPLIES.info("check", extra={"fields": told})
+
+    def billed(self, billed: Billed) -> None:
+        told = {"model": billed.model.id, "tokens": billed.tokens, "dollars": billed.dollars}
+        REPLIES.info("asked besides", extra={"fields": told})
 
 
 def about(attempt: AttemptSeen) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Metrics for Prometheus, counted when a reply is over. Labels are words of ours alone.
 
 Models are those on offer, topics those of packs; whatever else comes is `other`. Where
-`PROMETHEUS_MULTIPROC_DIR` is set, those of all processes that write there are added up. Not
-covered: what second opinions, control questions and titles take and cost.
+`PROMETHEUS_MULTIPROC_DIR` is set, those of all processes that write there are added up.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from guard import topics
-from guard.events import Done
+from guard.events import Billed, Done
 from guard.observing import AttemptSeen, Checked, Seen
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -103,11 +102,15 @@ class Metrics:
             ["step"],
             buckets=OWN,
         )
-        self.tokens = counter("candor_tokens", "Tokens of replies that ended.", ["model"])
+        self.tokens = counter(
+            "candor_tokens",
+            "Tokens of replies that ended, and of opinions, controls and titles besides.",
+            ["model", "part"],
+        )
         self.dollars = counter(
             "candor_cost_dollars",
-            "What replies that ended have cost in US dollars, where the price is known.",
-            ["model"],
+            "What these tokens have cost in US dollars, where the price is known.",
+            ["model", "part"],
         )
         self.requests = counter("candor_http_requests", "Requests.", ["method", "route", "status"])
         if FOLDER not in os.environ:
@@ -149,9 +152,7 @@ class Metrics:
             self.verdicts.labels(model, origin, topic, held.conduct, held.status).inc()
         if isinstance(end, Done):
             self.whole.labels(model).observe(end.seconds)
-            self.tokens.labels(model).inc(end.tokens)
-            if end.dollars:
-                self.dollars.labels(model).inc(end.dollars)
+            self.spend(model, "reply", end)
         elif end:
             self.provider_errors.labels(model, end.kind, "false").inc()
 
@@ -159,6 +160,14 @@ class Metrics:
         held = checked.verdict
         self.own.labels("check").observe(checked.seconds)
         self.checks.labels(topic_of(held.topic), held.conduct, held.status).inc()
+
+    def billed(self, billed: Billed) -> None:
+        self.spend(self.model(billed.model.id), "besides", billed)
+
+    def spend(self, model: str, part: str, took: Done | Billed) -> None:
+        self.tokens.labels(model, part).inc(took.tokens)
+        if took.dollars:
+            self.dollars.labels(model, part).inc(took.dollars)
 
     def dispute(self, model: str, topic: str | None, *, marked: bool) -> None:
         """A reader called a verdict wrong, or did so no longer."""

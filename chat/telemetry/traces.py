@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from guard.errors import ConfigError
-from guard.events import Done, Failed
+from guard.events import Billed, Done, Failed
 from guard.observing import AttemptSeen, Checked, Seen
 from guard.types import Verdict
 
@@ -144,6 +144,14 @@ class Traces:
         span.set_attribute("candor.guard.seconds", checked.seconds)
         span.end()
 
+    def billed(self, billed: Billed) -> None:
+        told: dict[str, Any] = {
+            "gen_ai.request.model": billed.model.id,
+            "gen_ai.usage.output_tokens": billed.tokens,
+            "candor.cost.dollars": billed.dollars,
+        }
+        self.tracer.start_span("asked besides", attributes=known(told)).end()
+
     async def close(self) -> None:
         """Send what is left, as the server goes down; who is away is not waited for long."""
         ending = threading.Thread(target=self.provider.shutdown, daemon=True)
@@ -170,7 +178,7 @@ def attributes(attempt: AttemptSeen) -> Attributes:
     elif attempt.end:
         told["error.type"] = attempt.end.kind
     held = of_verdict(attempt.verdict) if attempt.verdict else {}
-    return {name: value for name, value in told.items() if value is not None} | held
+    return known(told) | held
 
 
 def of_verdict(held: Verdict) -> Attributes:
@@ -180,6 +188,10 @@ def of_verdict(held: Verdict) -> Attributes:
         "candor.verdict.topic": held.topic,
         "candor.verdict.jurisdiction": held.jurisdiction,
     }
+    return known(told)
+
+
+def known(told: Mapping[str, Any]) -> Attributes:
     return {name: value for name, value in told.items() if value is not None}
 
 

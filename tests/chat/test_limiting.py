@@ -14,6 +14,7 @@ import httpx2
 import pytest
 import replies
 from pydantic import SecretStr
+from scraping import scraped
 from served import (
     LLAMA,
     QWEN,
@@ -237,6 +238,11 @@ def used(site: Site) -> int:
     return sum(int(count) for key, count in counts.items() if "tokens" in key)
 
 
+def besides(site: Site, model: str) -> float:
+    """Tokens of a model that was asked besides the replies, by the metrics."""
+    return scraped(site.url).sum("candor_tokens_total", model=model, part="besides")
+
+
 def test_a_title_and_a_control_question_are_charged(
     shared_host: replies.Host, tmp_path: Path
 ) -> None:
@@ -249,11 +255,14 @@ def test_a_title_and_a_control_question_are_charged(
         page.answered(TIANANMEN, id_, model=QWEN)
         second = used(site) - first
         assert 0 < second < first, "the title was asked for after the first reply alone"
+        title = besides(site, LLAMA)
+        assert title > 0
+        assert first == second + title, "what is charged is in the metrics"
         before = used(site)
         (reply, _) = re.findall(r'data-reply="(\w+)"', page.state(id_)["thread"])
         path = f"/conversations/{id_}/replies/{reply}/control"
         page.post(path).raise_for_status()
-        assert used(site) > before
+        assert used(site) == before + besides(site, QWEN) > before
         before = used(site)
         with shared_host.failing("500"):
             assert page.post(path).status_code == 502

@@ -166,7 +166,8 @@ async def test_costs_are_counted_where_prices_are_known(host: replies.Host) -> N
     metrics = Metrics([model.id])
     guard = Guard(catalogue, Connection(base_url=host.base_url), observers=[metrics])
     events = [event async for event in guard.stream([Message(role="user", text=SOUP)])]
-    spent = metrics.registry.get_sample_value("candor_cost_dollars_total", {"model": model.id})
+    of_replies = {"model": model.id, "part": "reply"}
+    spent = metrics.registry.get_sample_value("candor_cost_dollars_total", of_replies)
     assert spent == events[-1].dollars  # type: ignore[union-attr]
     assert spent
 

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import replies
 from specs import spec
 
 from guard.catalogue import Catalogue, GuardSettings
-from guard.events import Delta, Done
+from guard.events import Billed, Delta, Done, Judged
 from guard.observing import Checked, Observer, Seen
 from guard.patience import Patience
 from guard.pipeline import Guard
@@ -33,6 +34,7 @@ class Watching:
     begun: list[Seen] = field(default_factory=list)
     over: list[Seen] = field(default_factory=list)
     checks: list[Checked] = field(default_factory=list)
+    bills: list[Billed] = field(default_factory=list)
 
     @contextmanager
     def asked(self, seen: Seen) -> Iterator[None]:
@@ -44,6 +46,9 @@ class Watching:
 
     def checked(self, checked: Checked) -> None:
         self.checks.append(checked)
+
+    def billed(self, billed: Billed) -> None:
+        self.bills.append(billed)
 
 
 class Broken(Watching):
@@ -64,10 +69,15 @@ class Broken(Watching):
     def checked(self, checked: Checked) -> None:
         raise RuntimeError(self.where)
 
+    def billed(self, billed: Billed) -> None:
+        raise RuntimeError(self.where)
 
-def guard_of(host: replies.Host, *observers: Observer, first: str = WITHHOLDS) -> Guard:
+
+def guard_of(
+    host: replies.Host, *observers: Observer, first: str = WITHHOLDS, **settings: Any
+) -> Guard:
     specs = (spec(first, "CN"), spec(CANDID, "FI"))
-    settings = GuardSettings(mode="fall back", fallbacks=(CANDID,))
+    settings = GuardSettings(mode="fall back", fallbacks=(CANDID,), **settings)
     catalogue = Catalogue(default=first, guard=settings, models=specs)
     connection = Connection(base_url=host.base_url, timeout=5)
     return Guard(catalogue, connection, Patience(pause=0.01), observers)
@@ -171,6 +181,20 @@ def test_checks_are_told_and_a_warm_up_is_none() -> None:
     (told,) = watching.checks
     assert (told.model, told.verdict) == ("Qwen/QwQ-32B", held)
     assert told.seconds > 0
+
+
+async def test_what_is_asked_besides_is_told_within_a_question_and_alone(
+    host: replies.Host,
+) -> None:
+    watching = Watching()
+    guard = guard_of(host, Broken("end"), watching, control="when withheld")
+    events = [event async for event in guard.stream([Message(role="user", text=TIANANMEN)])]
+    (bill,) = [event for event in events if isinstance(event, Billed)]
+    assert watching.bills == [bill]
+    held = next(event.verdict for event in events if isinstance(event, Judged) and event.final)
+    await guard.control(TIANANMEN, held, model=WITHHOLDS)
+    assert [told.model.id for told in watching.bills] == [WITHHOLDS] * 2
+    assert all(told.tokens > 0 for told in watching.bills)
 
 
 @pytest.mark.parametrize("where", ["begin", "end"])
