@@ -5,8 +5,11 @@ const PLACES = ".turn, [data-conversation]";
 
 export function keepingFocus({ root, home }) {
   let last = null;  // what has focus, and where it stands
+  let missed = null;  // what had it, while one beside it stands in: a pager comes again with the next reply
+  let ours = false;  // it is not the reader who moves it
 
-  root.addEventListener("focusin", ({ target }) => { last = placeOf(target); });
+  root.addEventListener("focusin", ({ target }) => { last = placeOf(target); if (!ours) missed = null; });
+  root.addEventListener("keydown", () => { missed = null; });
   root.addEventListener("focusout", ({ target }) => queueMicrotask(() => {
     if (last?.element === target && usable(target)) last = null;  // the reader left it
   }));
@@ -14,23 +17,35 @@ export function keepingFocus({ root, home }) {
 
   const usable = (element) => element.isConnected && !element.disabled && element.checkVisibility();
   const free = () => [document.body, last.element].includes(document.activeElement) && !root.querySelector("dialog[open]");
+  const alike = (one, { act }) => act && one?.dataset.act === act;
 
   function look(changes) {
-    if (!last || (last.element.isConnected && !changes.some((one) => one.type === "attributes")) || !free()) return;
+    if (!last || !free()) return;
+    if (missed && alike(heir(missed), missed)) { move(missed); return; }
+    if (last.element.isConnected && !changes.some((one) => one.type === "attributes")) return;
     if (usable(last.element)) { if (document.activeElement !== last.element) last.element.focus({ preventScroll: true }); return; }
     if (last.element.isConnected && last.element.disabled) return;  // it waits for an answer
-    (heir(last) ?? home()).focus({ preventScroll: true });
+    move(missed ?? last);
+  }
+
+  function move(from) {
+    const found = heir(from);
+    ours = true;
+    (found ?? home()).focus({ preventScroll: true });
+    ours = false;
+    missed = found && !alike(found, from) ? from : null;
   }
 
   // The control that took its place: the same one of a pager, which moves with its reply; else the
   // same one of that reply, else one beside it.
-  function heir({ place, part, act, label }) {
+  function heir(from) {
+    const { place, part, label } = from;
     const there = place && root.querySelectorAll(place.selector)[place.index];
     if (!there) return null;
     const controls = [...there.querySelectorAll(CONTROL)].filter(usable);
-    const alike = (one) => act && one.dataset.act === act;
+    const same = (one) => alike(one, from);
     const near = (one) => part && partOf(one) === part;
-    const order = [(one) => alike(one) && label && one.getAttribute("aria-label") === label, (one) => alike(one) && label, (one) => alike(one) && near(one), near, alike];
+    const order = [(one) => same(one) && label && one.getAttribute("aria-label") === label, (one) => same(one) && label, (one) => same(one) && near(one), near, same];
     return order.map((fits) => controls.find(fits)).find(Boolean);
   }
 

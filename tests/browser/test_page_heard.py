@@ -116,6 +116,26 @@ def test_focus_stays_where_one_was(page: Page) -> None:
     expect(box).to_be_focused()
 
 
+def test_focus_goes_back_to_what_comes_again_unless_one_has_gone_on(page: Page) -> None:
+    reply = answered(page, PLAIN)
+    reply.get_by_role("button", name="Retry").press("Enter")
+    expect(reply.locator(".pager")).to_contain_text("2 of 2")
+    ended(page)
+    previous = reply.get_by_role("button", name="Previous version")
+    for pressed, comes_back in ((None, True), ("Shift", False)):
+        previous.focus()
+        page.evaluate("window.pager = document.querySelector('.replies .pager'); pager.remove()")
+        expect(reply.locator(".tools :focus")).to_have_count(1)  # one beside it stands in
+        if pressed:
+            page.keyboard.press(pressed)
+        page.evaluate("document.querySelector('.replies .tools').append(pager)")
+        if comes_back:
+            expect(previous).to_be_focused()
+        else:
+            expect(previous).to_be_visible()
+            expect(previous).not_to_be_focused()
+
+
 def test_nothing_is_lost_at_twice_the_size_and_on_the_narrowest(
     visit: Visit, hosted: Server
 ) -> None:
