@@ -356,7 +356,8 @@ async def telling(chat: Chat, who: Reader, live: Watched, turn: Turn) -> AsyncIt
         live = running
         watcher = Watcher(turn, chat.view(who), max(turn.runs, live.run + 1))
         async for messages in watch(live, watcher):
-            told = [event("update", {"turn": turn.id, **message}) for message in messages or ()]
+            which = {"turn": turn.id, "run": live.run}
+            told = [event("update", {**which, **message}) for message in messages or ()]
             yield b"".join(told) or STILL_HERE
         running = await gone_on(chat, who, live, turn)
     if not live.kept:  # what the page shows is all there is, until the store takes it

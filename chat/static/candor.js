@@ -197,7 +197,7 @@ function hush() { state.source?.close(); state.source = null; }
 
 function update(message) {
   const turn = root.querySelector(`[data-turn="${message.turn}"]`);
-  if (!turn) return;
+  if (Number(turn?.dataset.run) !== message.run) return;  // another version is shown
   let reply = turn.querySelector(`[data-reply="${message.reply}"]`);
   if (message.html && !message.part) {
     if (reply) replaced(reply, message.html); else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
@@ -237,6 +237,16 @@ function keepOpen(part, write) {
 function replaceTurn(id, html) {
   const turn = root.querySelector(`[data-turn="${id}"]`);
   if (turn && html) replaced(turn, html);
+}
+
+// What was drawn for the reader may lack words that have come since: they come again.
+function redrawn(id, html) {
+  replaceTurn(id, html);
+  hearAgain();
+}
+
+function hearAgain() {
+  if (!box.querySelector(".stop").hidden || region("thread").querySelector('[data-state="streaming"]')) listen();
 }
 
 // What the reader has unfolded stays so, and what they have folded.
@@ -431,13 +441,15 @@ async function ask(element, what, body) {
 
 async function page(element, body) {
   const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(element)}/show`), body));
-  if (answer) put("thread", answer.thread);
+  if (!answer) return;
+  put("thread", answer.thread);
+  hearAgain();
 }
 
 async function goOn(element) {
   const turn = turnOf(element);
   const answer = await attempt(() => api(conversationPath(`/turns/${turn}/choose`), { reply: element.closest("[data-reply]").dataset.reply }));
-  if (answer) replaceTurn(turn, answer.html);
+  if (answer) redrawn(turn, answer.html);
 }
 
 async function control(element) {
@@ -445,14 +457,14 @@ async function control(element) {
   const label = element.textContent;
   Object.assign(element, { disabled: true, textContent: state.say.control_asking });
   const answer = await attempt(() => api(conversationPath(`/replies/${reply}/control`), {}));
-  if (answer) replaceTurn(turnOf(element), answer.html); else Object.assign(element, { disabled: false, textContent: label });
+  if (answer) redrawn(turnOf(element), answer.html); else Object.assign(element, { disabled: false, textContent: label });
 }
 
 async function rate(element, body) {
   const reply = element.closest("[data-reply]").dataset.reply;
   const turn = turnOf(element);
   const answer = await attempt(() => api(conversationPath(`/replies/${reply}/rate`), body));
-  if (answer) replaceTurn(turn, answer.html);
+  if (answer) redrawn(turn, answer.html);
 }
 
 async function vote(element) {
@@ -461,7 +473,7 @@ async function vote(element) {
   const run = Number(element.closest(".vote").dataset.run);
   const answer = await attempt(() => api(conversationPath(`/turns/${turn}/vote`), { run, vote: taken ? null : element.dataset.vote }));
   if (!answer) return;
-  replaceTurn(turn, answer.html);
+  redrawn(turn, answer.html);
   root.querySelector(`[data-turn="${turn}"] [data-vote="${element.dataset.vote}"]`)?.focus();
 }
 
@@ -493,6 +505,7 @@ async function lead({ toTurn: turn, toReply: reply, toRun: run }) {
   if (!there()) {
     const answer = await attempt(() => api(conversationPath(`/turns/${turn}/show`), { turn, ...(run ? { run: Number(run) } : {}) }));
     put("thread", answer?.thread);
+    hearAgain();
   }
   there()?.scrollIntoView({ block: "start" });
   Object.assign(state, { following: nearEnd(), top: scroll.scrollTop });

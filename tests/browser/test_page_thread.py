@@ -58,6 +58,33 @@ def test_retry_keeps_the_first_reply_to_page_back_to(page: Page) -> None:
     expect(pager).to_contain_text("2 of 2")
 
 
+def test_no_word_is_lost_where_a_reply_is_marked_while_the_next_comes_in(page: Page) -> None:
+    set_mode(page, "fall back")
+    ask(page, f"{TIANANMEN} fault:slow@Llama")
+    first, text = page.locator(".reply").first, page.locator(".reply").nth(1).locator(".text")
+    shown = []
+    for words in ("In the night", "Troops", "demonstrations", "hunger strike"):
+        expect(text).to_contain_text(words)
+        first.get_by_role("button", name="Good").click()
+        page.wait_for_timeout(300)  # in which the reply goes on
+        shown.append(text.inner_text())
+    ended(page)
+    assert all(map(text.inner_text().startswith, shown))
+
+
+def test_what_comes_in_stays_out_of_another_version_that_is_shown(page: Page) -> None:
+    ask(page, SLOW)
+    text = page.locator(".reply .text")
+    expect(text).to_contain_text("word3 ")
+    page.evaluate("document.querySelector('.turn').dataset.run = 1")  # as paged to
+    before = text.inner_text()
+    page.wait_for_timeout(500)
+    assert text.inner_text() == before
+    page.get_by_role("button", name="Stop").click()
+    ended(page)
+    expect(text).to_contain_text("word5 ")
+
+
 def test_an_edited_question_branches_and_both_branches_stay(page: Page) -> None:
     answered(page, "first question")
     answered(page, "second question")
