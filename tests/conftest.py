@@ -17,7 +17,10 @@ if TYPE_CHECKING:  # what is slow to import
     from identity import Provider
     from tool_servers import ToolHost
 
-OVER_SOCKETS = {"shared_host", "shared_tool_host"}
+OVER_SOCKETS = {
+    *("shared_host", "slow_host", "shared_tool_host", "shared_provider"),
+    *("postgresql", "postgres", "database", "shared_redis", "redis"),
+}
 LONG = {"test_audit.py", "test_replicas.py", "test_scan.py", "test_sharing.py"}
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

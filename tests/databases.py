@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -68,11 +68,13 @@ class PostgreSQL:
         self._run("pg_ctl", "-m", "immediate", "-w", "stop")
 
     def signal(self, which: signal.Signals) -> None:
-        """Send a signal to the server and to the processes of its connections."""
+        """Send a signal to the server, then to the processes of its connections, which may end."""
         main = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(main, which)
         children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-        for process in (main, *map(int, children)):
-            os.kill(process, which)
+        for process in map(int, children):
+            with suppress(ProcessLookupError):
+                os.kill(process, which)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), "-D", str(self._data), *arguments]
