@@ -2,6 +2,7 @@
 
 import { acting } from "./actions.js";
 import { announcing } from "./banner.js";
+import { editing, keepingEdits } from "./editor.js";
 import { attaching } from "./files.js";
 import { keepingFocus } from "./focus.js";
 import { hearing } from "./heard.js";
@@ -89,7 +90,7 @@ function stand(now) {
   list.mark(now.conversation);
   put("picker", now.picker);
   put("picked", now.picked);
-  put("thread", now.thread);
+  putThread(now.thread);
   kit.put(now.toolbox);
   files.look();
   offerModes(now.modes, now.preferred);
@@ -102,7 +103,7 @@ function stand(now) {
   busy(now.running);
   toEnd(true);
   if (now.running) listen();
-  home().focus();
+  if (!document.activeElement?.closest(".editor")) home().focus();
   if (now.must_sign_in) stands.signInFirst(); else if (signedOut) stands.signedOut();
   tour.offer();
 }
@@ -123,6 +124,8 @@ function direct(lang, dir) {
 }
 
 function put(name, html) { if (html != null) region(name).innerHTML = html; }
+
+function putThread(html) { keepingEdits(root, () => put("thread", html)); }
 
 function speak(say) {
   for (const [attribute, write] of Object.entries({
@@ -258,7 +261,7 @@ function replaced(element, html) {
   });
   const { turn } = element.dataset;
   const compared = element.querySelector(".comparison")?.open;
-  element.outerHTML = html;
+  keepingEdits(root, () => { element.outerHTML = html; });
   if (compared !== undefined) root.querySelector(`[data-turn="${turn}"] .comparison`)?.toggleAttribute("open", compared);
   for (const [reply, kind, n] of opened) {
     const details = like(reply, kind)[n];
@@ -442,7 +445,7 @@ async function ask(element, what, body) {
 async function page(element, body) {
   const answer = await attempt(() => api(conversationPath(`/turns/${turnOf(element)}/show`), body));
   if (!answer) return;
-  put("thread", answer.thread);
+  putThread(answer.thread);
   hearAgain();
 }
 
@@ -504,19 +507,11 @@ async function lead({ toTurn: turn, toReply: reply, toRun: run }) {
   const there = () => root.querySelector(`[data-turn="${turn}"]${reply ? ` [data-reply="${reply}"]` : ""}`);
   if (!there()) {
     const answer = await attempt(() => api(conversationPath(`/turns/${turn}/show`), { turn, ...(run ? { run: Number(run) } : {}) }));
-    put("thread", answer?.thread);
+    putThread(answer?.thread);
     hearAgain();
   }
   there()?.scrollIntoView({ block: "start" });
   Object.assign(state, { following: nearEnd(), top: scroll.scrollTop });
-}
-
-function editing(element, on) {
-  const asked = element.closest(".asked");
-  asked.querySelector(".editor").hidden = !on;
-  asked.querySelector(".user").hidden = on;
-  asked.querySelector(".tools").hidden = on;
-  asked.querySelector(on ? "textarea" : '[data-act="edit"]').focus();
 }
 
 function rename(item) {

@@ -17,16 +17,26 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
   dialog.querySelector(".tabs").addEventListener("keydown", walk);
 
   function tell(text, wrong = false) {
-    saved.textContent = text;
+    if (saved.textContent !== text) saved.textContent = text;
     saved.classList.toggle("wrong", wrong);
+  }
+
+  // what is out of range is told for as long as it is seen, whatever else is saved meanwhile
+  function tellUnlessRefused(text) {
+    const refused = fields.find((one) => one.matches('[aria-invalid="true"]') && one.checkVisibility());
+    if (refused) tellRange(refused); else tell(text);
+  }
+
+  function tellRange({ min, max }) {
+    tell(state.say.settings_range.replace("{least}", min).replace("{most}", max), true);
   }
 
   // a toast would stand behind the dialog
   async function keep(work) {
-    tell("");
+    tellUnlessRefused("");
     try {
       const answer = await work();
-      tell(state.say.settings_saved);
+      tellUnlessRefused(state.say.settings_saved);
       return answer;
     } catch (error) {
       tell(error instanceof TypeError ? state.say.offline : error.message, true);
@@ -57,12 +67,14 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
   };
 
   async function load() {
+    for (const field of fields) field.disabled = true;  // what is typed before is not written over
     const now = await api("/settings").catch((error) => { tell(error.message ?? "", true); });
     if (!now) return;
     put("defaults", now.defaults);
     own = now.options;
     offer(now.models, state.model);
     fill();
+    for (const field of fields) field.disabled = false;
   }
 
   function offer(html, model) {
@@ -86,7 +98,7 @@ export function setting({ root, region, state, api, attempt, put, open, setMode,
   function keepOptions(field) {
     const wrong = !field.checkValidity();
     field.setAttribute("aria-invalid", wrong);
-    if (wrong) { tell(state.say.settings_range.replace("{least}", field.min).replace("{most}", field.max), true); return; }
+    if (wrong) { tellRange(field); return; }
     keepAll(Object.fromEntries(fields.filter((one) => one.value.trim() && one.checkValidity())
       .map((one) => [one.name, one.type === "number" ? one.valueAsNumber : one.value])));
   }

@@ -13,10 +13,11 @@ from browsing import (
     reload,
     stands,
 )
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from serving import Server
 
 PROMPT = "Speak as a <b>librarian</b> would."
+OUT_OF_RANGE = "Not saved: from 0.01 to 1 please."
 
 
 def opened(page: Page, tab: str) -> Locator:
@@ -33,6 +34,17 @@ def opened(page: Page, tab: str) -> Locator:
 
 def saved(dialog: Locator) -> None:
     expect(dialog.locator(".saved")).to_have_text("Saved")
+
+
+def holding(page: Page, path: str) -> list[Route]:
+    """Requests that wait until the test lets them through."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(path, hold)
+    return held
 
 
 def within(page: Page, dialog: Locator) -> None:
@@ -65,7 +77,7 @@ def test_a_system_prompt_is_set_marked_and_told_beside_the_guards_words(
     saved(dialog)
     dialog.get_by_label("Top-p").fill("7")
     dialog.get_by_label("Top-p").blur()
-    expect(dialog.get_by_role("status").last).to_have_text("Not saved: from 0.01 to 1 please.")
+    expect(dialog.get_by_role("status").last).to_have_text(OUT_OF_RANGE)
     expect(dialog.get_by_label("Top-p")).to_have_attribute("aria-invalid", "true")
     within(page, dialog)
     dialog.get_by_role("tab", name="Your data").click()
@@ -89,6 +101,32 @@ def test_a_system_prompt_is_set_marked_and_told_beside_the_guards_words(
     saved(dialog)
     expect(dialog.get_by_label("System prompt")).to_have_value("")
     expect(mark).to_have_count(0)
+
+
+def test_what_is_out_of_range_is_told_until_it_is_mended(visit: Visit, hosted: Server) -> None:
+    page = visit(hosted).open()
+    dialog = opened(page, "Models")
+    held = holding(page, "**/candor/settings/model")
+    dialog.get_by_label("Temperature").fill("0.25")
+    dialog.get_by_label("Top-p").fill("7")
+    dialog.get_by_label("Top-p").blur()
+    expect(dialog.locator(".saved.wrong")).to_have_text(OUT_OF_RANGE)
+    held.pop().continue_()
+    expect(dialog.get_by_role("button", name="Clear these settings")).to_be_visible()
+    expect(dialog.locator(".saved.wrong")).to_have_text(OUT_OF_RANGE)
+    page.unroute("**/candor/settings/model")
+    dialog.get_by_label("Top-p").fill("0.5")
+    dialog.get_by_label("Top-p").blur()
+    saved(dialog)
+
+
+def test_nothing_can_be_typed_that_loading_would_write_over(visit: Visit, hosted: Server) -> None:
+    page = visit(hosted).open()
+    held = holding(page, "**/candor/settings")
+    dialog = opened(page, "Models")
+    expect(dialog.get_by_label("System prompt")).to_be_disabled()
+    held.pop().continue_()
+    expect(dialog.get_by_label("System prompt")).to_be_enabled()
 
 
 def test_a_default_model_sticks_and_the_address_leads(visit: Visit, hosted: Server) -> None:

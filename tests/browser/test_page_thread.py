@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from browsing import PLAIN, TIANANMEN, answered, ask, clipboard, ended, reload, set_mode
+from browsing import (
+    PLAIN,
+    SIZES,
+    TIANANMEN,
+    Visit,
+    answered,
+    ask,
+    clipboard,
+    ended,
+    reload,
+    set_mode,
+)
 from playwright.sync_api import Page, expect
+from serving import Server
 
 SLOW = "show many words fault:slow"
 
@@ -113,6 +125,38 @@ def test_an_edited_question_branches_and_both_branches_stay(page: Page) -> None:
     expect(questions).to_have_text(["first question", "second question"])
     pager.get_by_role("button", name="Next version").click()
     expect(questions).to_have_text(["changed question"])
+
+
+@SIZES
+def test_what_is_typed_into_a_question_stays_while_its_turn_is_drawn_anew(
+    visit: Visit, hosted: Server, size: tuple[int, int]
+) -> None:
+    page = visit(hosted, size=size).open()
+    set_mode(page, "warn")
+    ask(page, f"{TIANANMEN} fault:slow")
+    asked, field = page.locator(".asked"), page.get_by_role("textbox", name="Edit")
+    asked.hover()
+    asked.get_by_role("button", name="Edit").click()
+    field.fill("And what happened in 1987?")
+    field.evaluate("element => element.setSelectionRange(4, 8)")
+    ended(page)
+    page.keyboard.type("who")
+    expect(field).to_have_value("And who happened in 1987?")
+    page.get_by_role("button", name="Good", exact=True).click()
+    expect(page.get_by_role("button", name="Good", exact=True)).to_be_focused()
+    page.evaluate("document.querySelector('.asked').dataset.old = ''")
+    field.focus()
+    page.get_by_role("button", name="Retry").dispatch_event("click")
+    expect(page.locator(".asked[data-old]")).to_have_count(0)
+    ended(page)
+    expect(page.locator(".replies .pager")).to_contain_text("2 of 2")
+    page.get_by_role("button", name="Previous version").dispatch_event("click")
+    expect(page.locator(".replies .pager")).to_contain_text("1 of 2")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("And who happened in 1987?")
+    page.get_by_role("button", name="Cancel").click()
+    asked.get_by_role("button", name="Edit").click()
+    expect(field).to_have_value(f"{TIANANMEN} fault:slow")
 
 
 def test_copy_takes_the_words_of_the_reply_and_of_the_question(page: Page) -> None:
