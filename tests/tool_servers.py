@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,11 +51,15 @@ FOUND = {
 
 @dataclass
 class ToolHost(replies.Breakable):
-    """The running server. `calls` are those that came, `headers` those of each request."""
+    """The running server.
+
+    `calls` are those that came, `headers` those of each request; `seen` lets go what is watched.
+    """
 
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: int = 0
+    seen: threading.Event = field(default_factory=threading.Event)
     mcp: MCPServer[Any] | None = None
 
     @property
@@ -89,6 +94,13 @@ def served(host: ToolHost) -> MCPServer[Any]:
         """Takes a while, so that one can watch."""
         host.calls.append(("unhurried", {"query": query}))
         await asyncio.sleep(1)
+        return FOUND.get(query, query)
+
+    @mcp.tool()
+    async def watched(query: str) -> str:
+        """Goes on when it has been seen."""
+        host.calls.append(("watched", {"query": query}))
+        await asyncio.to_thread(host.seen.wait, 15)
         return FOUND.get(query, query)
 
     @mcp.tool()

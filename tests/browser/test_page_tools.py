@@ -36,7 +36,7 @@ def tooled(
 
 
 def test_a_reader_switches_a_search_on_watches_it_and_reads_what_came_back(
-    visit: Visit, tooled: Server
+    visit: Visit, tooled: Server, shared_tool_host: ToolHost
 ) -> None:
     window = visit(tooled)
     page = window.open()
@@ -56,8 +56,10 @@ def test_a_reader_switches_a_search_on_watches_it_and_reads_what_came_back(
     expect(opener).to_be_focused()
     expect(opener).to_have_text("Tools: Web search")
 
-    ask(page, f"{PLAIN} use:unhurried=forged")
+    shared_tool_host.seen.clear()
+    ask(page, f"{PLAIN} use:watched=forged")
     expect(page.locator(".call.running summary")).to_contain_text("Searching with Web search…")
+    shared_tool_host.seen.set()
     ended(page)
     summary = page.locator(".call summary")
     expect(summary).to_have_text("Searched with Web search · forged")
