@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import replies
-from browsing import Visit, ask, ended
+from browsing import PATIENCE, Visit, ask, ended
 from databases import apart, emptied
 from links import Link, proxy
 from playwright.sync_api import expect
@@ -56,8 +56,8 @@ def test_a_reply_goes_on_before_the_readers_eyes_when_its_replica_is_killed(
     page.evaluate("window.candorStays = true")
     shown = reply.locator(".text").inner_text()
     replicas[0].end(signal.SIGKILL)
+    expect(reply).to_have_attribute("data-state", "done", timeout=3 * PATIENCE)  # taken over first
     ended(page)
-    expect(reply).to_have_attribute("data-state", "done")
     expect(reply.locator(".text")).to_contain_text(shown[:200])
     assert len(reply.locator(".text").inner_text()) > len(shown)
     expect(page.locator(".turn")).to_have_count(1)
