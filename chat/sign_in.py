@@ -70,6 +70,8 @@ class Provider:
     def client(self) -> StarletteOAuth2App:
         from authlib.integrations.starlette_client import OAuth
 
+        from guard.tls import trusted
+
         client: StarletteOAuth2App = OAuth().register(
             name=self.way,
             client_id=self.client_id,
@@ -79,6 +81,7 @@ class Provider:
                 "scope": self.scopes,
                 "code_challenge_method": "S256",
                 "timeout": PATIENCE,
+                "verify": trusted(),
             },
         )
         return client

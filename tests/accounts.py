@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 from identity import CLIENT, SECRET, Provider
 from pydantic import SecretStr
-from served import SOUP
+from served import SOUP, client
 
 from chat.settings import Settings
 
@@ -25,9 +25,7 @@ class Browser:
     headers: dict[str, str] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
-    http: httpx2.Client = field(
-        default_factory=lambda: httpx2.Client(trust_env=False, timeout=30), repr=False
-    )
+    http: httpx2.Client = field(default_factory=client, repr=False)
 
     def send(self, method: str, url: str, **values: Any) -> httpx2.Response:
         """One request to the app; redirects are not followed."""
@@ -56,7 +54,7 @@ class Browser:
         """Begin to sign in; the address with which the provider sends the browser back."""
         there = self.get(f"/login/{way}")
         assert there.status_code == 302, there.headers.get("location")
-        answer = httpx2.get(there.headers["location"], trust_env=False)
+        answer = self.http.get(there.headers["location"])
         assert answer.status_code == 302, answer.text
         back = urlsplit(answer.headers["location"])
         return f"{back.path}?{back.query}"

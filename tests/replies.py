@@ -517,6 +517,9 @@ async def stream(host: Host, request: Request, asked: Asked, said: Said) -> Asyn
         async for data in events(host, request, asked, said):
             yield data
             asked.sent += 1
+            await asyncio.sleep(
+                0
+            )  # where the client has gone, nothing else waits: it is noticed here
 
 
 async def events(host: Host, request: Request, asked: Asked, said: Said) -> AsyncIterator[bytes]:

@@ -27,6 +27,7 @@ from chat.app import build
 from chat.auth import SESSION, SignedIn
 from chat.settings import Settings
 from chat.sign_in import Sessions
+from guard.tls import trusted
 
 __all__ = ["free_port", "settles"]  # for who has them from here
 API_KEY = "sk-ApiKeyApiKeyApiKeyApiKey"
@@ -100,11 +101,16 @@ class Page:
         self.http.close()
 
 
+def client(**more: Any) -> httpx2.Client:
+    """A client that reads no certificates anew."""
+    return httpx2.Client(timeout=30, trust_env=False, verify=trusted(), **more)
+
+
 @contextmanager
 def page_of(url: str, **headers: str) -> Iterator[Page]:
     """A new reader's page. `headers` go with every request."""
     fixed = {"x-candor": "1", "accept-language": "en"} | headers
-    with httpx2.Client(base_url=url, headers=fixed, timeout=30, trust_env=False) as http:
+    with client(base_url=url, headers=fixed) as http:
         yield Page(http)
 
 

@@ -1,7 +1,6 @@
 """One pool of connections for each event loop, who served a request, and a bound on what is read.
 
-A fresh client for each request would build a TLS context (15 ms that block the event loop) and open
-a connection each time.
+A fresh client for each request would open a connection each time.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from weakref import WeakKeyDictionary
 import httpx2
 
 from ..errors import ProviderError
+from ..tls import trusted
 from .host import LAST_WAIT, LINE_LIMIT, PROVIDER_HEADER
 
 LAST_EVENT = b"[DONE]"
@@ -81,6 +81,7 @@ def shared_client() -> httpx2.AsyncClient:
     loop = asyncio.get_running_loop()
     if loop not in _clients or _clients[loop].is_closed:
         _clients[loop] = httpx2.AsyncClient(
+            verify=trusted(),
             event_hooks={"response": [watch]},
             follow_redirects=False,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),

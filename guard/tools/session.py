@@ -19,6 +19,7 @@ import httpx2
 from ..errors import ToolError
 from ..providers.host import LINE_LIMIT
 from ..providers.transport import BoundedBody
+from ..tls import trusted
 from .settings import ToolServer
 
 if TYPE_CHECKING:  # mcp takes a second to import
@@ -115,6 +116,7 @@ async def connected(spec: ToolServer, secrets: Mapping[str, str]) -> AsyncIterat
     async with AsyncExitStack() as stack:
         if spec.url:
             http = httpx2.AsyncClient(
+                verify=trusted(),
                 headers=headers(spec, secrets),
                 timeout=httpx2.Timeout(spec.seconds, read=None),  # reading has our own limit
                 event_hooks={"response": [bound]},

@@ -19,6 +19,7 @@ import pytest
 import replies
 from scraping import scraped
 from served import LLAMA, QWEN, SOUP, TIANANMEN, free_port, settles
+from serving import answers
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -60,13 +61,6 @@ def served(*options: str, **variables: str) -> Iterator[tuple[str, subprocess.Po
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/health", trust_env=False).status_code == 200
-    except httpx2.TransportError:
-        return False
 
 
 def completion(url: str, question: str, **more: Any) -> httpx2.Response:

@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 from served import free_port, page_of, settles
+from serving import answers
 
 ROOT = Path(__file__).parents[2]
 NOBODY = "65534"
@@ -112,14 +112,8 @@ def served(places: dict[str, Path], tmp_path: Path) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
 
-    def answers() -> bool:
-        try:
-            return httpx2.get(f"{url}/health", trust_env=False).status_code == 200
-        except httpx2.TransportError:
-            return process.poll() is not None
-
     try:
-        assert settles(answers, 120), log.read_text()
+        assert settles(lambda: answers(url) or process.poll() is not None, 120), log.read_text()
         assert process.poll() is None, log.read_text()
         yield url
     finally:
