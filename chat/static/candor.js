@@ -2,11 +2,11 @@
 
 import { acting } from "./actions.js";
 import { announcing } from "./banner.js";
-import { editing, keepingEdits } from "./editor.js";
 import { attaching } from "./files.js";
 import { keepingFocus } from "./focus.js";
 import { hearing } from "./heard.js";
 import { keys } from "./keys.js";
+import { morph, morphWhole, retell } from "./morph.js";
 import { setting } from "./settings.js";
 import { conversations } from "./sidebar.js";
 import { standing, waysIn, Refused } from "./states.js";
@@ -125,7 +125,7 @@ function direct(lang, dir) {
 
 function put(name, html) { if (html != null) region(name).innerHTML = html; }
 
-function putThread(html) { keepingEdits(root, () => put("thread", html)); }
+function putThread(html) { if (html != null) morph(region("thread"), html); }
 
 function speak(say) {
   for (const [attribute, write] of Object.entries({
@@ -203,12 +203,12 @@ function update(message) {
   if (Number(turn?.dataset.run) !== message.run) return;  // another version is shown
   let reply = turn.querySelector(`[data-reply="${message.reply}"]`);
   if (message.html && !message.part) {
-    if (reply) replaced(reply, message.html); else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
+    if (reply) morphWhole(reply, message.html); else turn.querySelector(".replies").insertAdjacentHTML("beforeend", message.html);
   } else if (message.grow) {
     if (reply) grow(reply.querySelector('[data-part="text"]'), message.grow);
   } else if (reply) {
     const part = reply.querySelector(`[data-part="${message.part}"]`);
-    if (message.blocks) patchBlocks(part, message.from, message.blocks); else keepOpen(part, () => { part.innerHTML = message.html; });
+    if (message.blocks) patchBlocks(part, message.from, message.blocks); else morph(part, message.html);
   }
   toEnd();
 }
@@ -220,26 +220,20 @@ function grow(part, words) {
     place = place.lastChild;
     while (place && !place.textContent.trim()) place = place.previousSibling;
   }
-  if (place) place.data = place.data.replace(/\n$/, "") + words;
+  if (place) retell(place, place.data.replace(/\n$/, "") + words);
 }
 
 function patchBlocks(part, from, blocks) {
-  while (part.children.length > from) part.lastElementChild.remove();
-  for (const html of blocks) {
-    const block = Object.assign(document.createElement("div"), { className: "block", innerHTML: html });
-    part.append(block);
+  while (part.children.length > from + blocks.length) part.lastElementChild.remove();
+  for (const [n, html] of blocks.entries()) {
+    const block = part.children[from + n] ?? part.appendChild(Object.assign(document.createElement("div"), { className: "block" }));
+    morph(block, html);
   }
-}
-
-function keepOpen(part, write) {
-  const opened = [...part.querySelectorAll("details")].map((details) => details.open);
-  write();
-  part.querySelectorAll("details").forEach((details, n) => { details.open ||= opened[n] ?? false; });
 }
 
 function replaceTurn(id, html) {
   const turn = root.querySelector(`[data-turn="${id}"]`);
-  if (turn && html) replaced(turn, html);
+  if (turn && html) morphWhole(turn, html);
 }
 
 // What was drawn for the reader may lack words that have come since: they come again.
@@ -250,23 +244,6 @@ function redrawn(id, html) {
 
 function hearAgain() {
   if (!box.querySelector(".stop").hidden || region("thread").querySelector('[data-state="streaming"]')) listen();
-}
-
-// What the reader has unfolded stays so, and what they have folded.
-function replaced(element, html) {
-  const like = (reply, kind) => [...root.querySelectorAll(`[data-reply="${reply}"] details.${kind}`)];
-  const opened = [...element.querySelectorAll("details[open]")].map((details) => {
-    const [reply, kind] = [details.closest("[data-reply]")?.dataset.reply, details.className.split(" ")[0]];
-    return [reply, kind, like(reply, kind).indexOf(details)];
-  });
-  const { turn } = element.dataset;
-  const compared = element.querySelector(".comparison")?.open;
-  keepingEdits(root, () => { element.outerHTML = html; });
-  if (compared !== undefined) root.querySelector(`[data-turn="${turn}"] .comparison`)?.toggleAttribute("open", compared);
-  for (const [reply, kind, n] of opened) {
-    const details = like(reply, kind)[n];
-    if (details) details.open = true;
-  }
 }
 
 function busy(running) {
@@ -311,7 +288,7 @@ function show(answer) {
   const thread = region("thread");
   [...thread.querySelectorAll("[data-turn]")].filter((turn) => !answer.path.includes(turn.dataset.turn)).forEach((turn) => turn.remove());
   const there = thread.querySelector(`[data-turn="${answer.turn}"]`);
-  if (there) replaced(there, answer.html); else thread.insertAdjacentHTML("beforeend", answer.html);
+  if (there) morphWhole(there, answer.html); else thread.insertAdjacentHTML("beforeend", answer.html);
   list.settle(answer.entry);
   list.mark(state.conversation);
   put("picked", answer.picked);
@@ -512,6 +489,16 @@ async function lead({ toTurn: turn, toReply: reply, toRun: run }) {
   }
   there()?.scrollIntoView({ block: "start" });
   Object.assign(state, { following: nearEnd(), top: scroll.scrollTop });
+}
+
+function editing(element, on) {
+  const asked = element.closest(".asked");
+  const editor = asked.querySelector(".editor");
+  editor.hidden = !on;
+  asked.querySelector(".user").hidden = on;
+  asked.querySelector(".tools").hidden = on;
+  if (!on) editor.reset();
+  asked.querySelector(on ? "textarea" : '[data-act="edit"]').focus();
 }
 
 function rename(item) {
