@@ -497,8 +497,12 @@ function editing(element, on) {
   editor.hidden = !on;
   asked.querySelector(".user").hidden = on;
   asked.querySelector(".tools").hidden = on;
-  if (!on) editor.reset();
-  asked.querySelector(on ? "textarea" : '[data-act="edit"]').focus();
+  if (on) atEnd(editor.querySelector("textarea")); else { editor.reset(); asked.querySelector('[data-act="edit"]').focus(); }
+}
+
+function atEnd(field) {
+  field.focus();
+  field.setSelectionRange(field.value.length, field.value.length);
 }
 
 function rename(item) {
