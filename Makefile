@@ -12,7 +12,7 @@ test: .venv/.test
 check: .venv/.test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	$(PY) -m mypy guard
+	$(PY) -m mypy guard chat
 
 .venv/.run: requirements.txt
 	sh scripts/venv.sh requirements.txt

@@ -42,7 +42,8 @@ def page(*, collects: bool = False) -> gr.Blocks:
     """The chat page's layout; `collects`: ratings go to a data set of the operator's."""
     told = {"languages": texts.named(), "file_limit": FILE_LIMIT, "most_files": MOST_FILES}
     told["collects"] = collects
-    with gr.Blocks(title="Candor", analytics_enabled=False) as blocks, gr.Column(elem_id="candor"):
+    blocks = gr.Blocks(title="Candor", analytics_enabled=False)
+    with blocks, gr.Column(elem_id="candor"):
         for name in COMPONENTS:
             gr.HTML(
                 templates().get_template(f"{name}.html").render(told),

@@ -212,6 +212,7 @@ class Reply(Base):
     """
 
     __tablename__ = "reply"
+    __allow_unmapped__ = True  # for what is no column
     __table_args__ = (
         Index(
             "ix_reply_streaming",
@@ -255,9 +256,9 @@ class Reply(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
     turn: Mapped[Turn] = relationship(back_populates="replies")
     # no columns, but what is shown while the reply comes in
-    kept = True  # False while what is shown could not be stored
-    waits = None  # seconds until a host that failed is asked again
-    consulted = None  # the model that is being asked for its opinion
+    kept: bool = True  # False while what is shown could not be stored
+    waits: float | None = None  # seconds until a host that failed is asked again
+    consulted: str | None = None  # the model that is being asked for its opinion
 
     @property
     def status(self) -> str | None:
