@@ -3,14 +3,10 @@
 
 const TYPED_IN = ".asked:has(.editor:not([hidden]))";
 
-export function morph(old, html) {
-  const fresh = old.cloneNode(false);
-  fresh.innerHTML = html;
-  likeChildren(old, fresh);
-}
+export function morph(old, html) { likeChildren(old, parsed(html)); }
 
 export function morphWhole(old, html) {
-  const fresh = Object.assign(document.createElement("template"), { innerHTML: html }).content.firstElementChild;
+  const fresh = parsed(html).firstElementChild;
   if (fresh && kind(old) === kind(fresh)) like(old, fresh); else old.outerHTML = html;
 }
 
@@ -19,6 +15,11 @@ export function retell(text, words) {
   let same = 0;
   while (same < words.length && text.data[same] === words[same]) same += 1;
   text.replaceData(same, text.length - same, words.slice(same));
+}
+
+// In a template nothing is loaded before it is shown.
+function parsed(html) {
+  return Object.assign(document.createElement("template"), { innerHTML: html }).content;
 }
 
 function like(old, fresh) {
