@@ -111,7 +111,7 @@ def measured(
 
 def chromium(playwright: Playwright) -> Browser:
     """The machine's own Chromium or Chrome, else Playwright's."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    names = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-shell")
     found = next(filter(None, map(shutil.which, names)), None)
     return playwright.chromium.launch(executable_path=found, args=FLAGS)
 
